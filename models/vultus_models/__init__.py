@@ -1,0 +1,1 @@
+"""PyTorch models of vultus: trunks, heads, losses, systems and their training recipes."""

@@ -1,0 +1,1 @@
+"""Reading of the labelled picture sets that the recipes train on."""

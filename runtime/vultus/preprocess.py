@@ -1,0 +1,111 @@
+"""Host resampling: frames to network inputs. Each function returns or takes the matrix that it applied.
+
+Training, calibration, evaluation and the runtime all come through here, so they cannot differ.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vultus.geometry import fit_size, letterbox_affine, resized_shape
+from vultus.spec import InputSpec
+from vultus.types import Frame
+
+__all__ = ["bgr_from_frame", "crops", "crops_into", "input_size", "letterbox", "letterbox_into"]
+
+Pixels = npt.NDArray[np.uint8]
+Tensor = npt.NDArray[np.float32]
+MAX_SAMPLES = 4
+
+
+def bgr_from_frame(frame: Frame) -> Pixels:
+    """Return the frame's picture as (H, W, 3) BGR; the frame's own array when it is BGR already."""
+    if frame.format == "BGR":
+        return frame.pixels
+    codes = {
+        "RGB": cv2.COLOR_RGB2BGR,
+        "GRAY": cv2.COLOR_GRAY2BGR,
+        "NV12": cv2.COLOR_YUV2BGR_NV12,
+    }
+    return np.asarray(cv2.cvtColor(frame.pixels, codes[frame.format]), np.uint8)
+
+
+def input_size(width: int, height: int, spec: InputSpec) -> tuple[int, int]:
+    """Return the (width, height) of the network input for a frame of this size."""
+    if not spec.multiple:
+        return spec.width, spec.height
+    return fit_size(width, height, (spec.width, spec.height), spec.multiple, spec.enlarge)
+
+
+def letterbox_into(bgr: Pixels, spec: InputSpec, out: Tensor) -> npt.NDArray[np.float64]:
+    """Resize a BGR picture into the top left of `out` (3, h, w), pad with the mean; return frame -> tensor."""
+    height, width = bgr.shape[:2]
+    size = resized_shape(width, height, out.shape[2], out.shape[1], spec.enlarge)
+    same = size == (width, height)
+    resized = bgr if same else np.asarray(cv2.resize(bgr, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    out[:, size[1] :, :] = 0.0
+    out[:, : size[1], size[0] :] = 0.0
+    _normalise_into(resized, spec, out[:, : size[1], : size[0]])
+    return letterbox_affine(width, height, size)
+
+
+def letterbox(bgr: Pixels, spec: InputSpec) -> tuple[Tensor, npt.NDArray[np.float64]]:
+    """Return the (1, 3, h, w) detector input of a BGR picture and the affine frame -> tensor."""
+    width, height = input_size(bgr.shape[1], bgr.shape[0], spec)
+    out = np.empty((1, 3, height, width), np.float32)
+    return out, letterbox_into(bgr, spec, out[0])
+
+
+def crops_into(bgr: Pixels, affines: npt.ArrayLike, spec: InputSpec, out: Tensor) -> None:
+    """Resample the picture through (k, 2, 3) affines frame -> crop into `out` (k, 3, h, w).
+
+    Bilinear; a face more than twice as large as its crop is sampled at n x n places a pixel and averaged.
+    What lies outside the frame has the mean's colour.
+    """
+    for affine, target in zip(np.asarray(affines, np.float64), out, strict=True):
+        crop = _warp(bgr, affine, (spec.width, spec.height), spec.mean)
+        _normalise_into(crop, spec, target)
+
+
+def crops(bgr: Pixels, affines: npt.ArrayLike, spec: InputSpec) -> Tensor:
+    """Return the (k, 3, h, w) crops of a picture for (k, 2, 3) affines frame -> crop."""
+    matrices = np.asarray(affines, np.float64)
+    out = np.empty((len(matrices), 3, spec.height, spec.width), np.float32)
+    crops_into(bgr, matrices, spec, out)
+    return out
+
+
+def _warp(
+    bgr: Pixels, affine: npt.NDArray[np.float64], size: tuple[int, int], fill: tuple[float, ...]
+) -> Pixels:
+    scale = float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))
+    samples = int(np.clip(np.ceil(0.5 / max(scale, 1e-6)), 1, MAX_SAMPLES))
+    fine = affine * samples
+    fine[:, 2] += 0.5 * samples - 0.5
+    wide = (size[0] * samples, size[1] * samples)
+    warped = cv2.warpAffine(
+        bgr, fine, wide, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=fill
+    )
+    if samples > 1:
+        warped = cv2.resize(warped, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(warped, np.uint8)
+
+
+@lru_cache(maxsize=32)
+def _tables(mean: tuple[float, ...], scale: tuple[float, ...]) -> npt.NDArray[np.float32]:
+    """Return (pixel - mean) * scale for every pixel value: (3, 256)."""
+    values = np.arange(256, dtype=np.float64)
+    return np.stack([(values - m) * s for m, s in zip(mean, scale, strict=True)]).astype(np.float32)
+
+
+def _normalise_into(bgr: Pixels, spec: InputSpec, out: Tensor) -> None:
+    tables = _tables(spec.mean, spec.scale)
+    planes = cv2.split(bgr)
+    if spec.channels == "RGB":
+        planes = planes[::-1]
+    for plane, table, target in zip(planes, tables, out, strict=True):
+        target[...] = cv2.LUT(plane, table)
