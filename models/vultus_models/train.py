@@ -1,0 +1,64 @@
+"""Train one system from its recipe: `python -m vultus_models.train CONFIG --data DIR --seed S --run DIR`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vultus_models.training.loop import Schedule, Task, fit
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["main", "read_recipe", "system_of"]
+
+SYSTEMS = {
+    "detector": "vultus_models.detector.system",
+    "face": "vultus_models.face.system",
+}
+"""Every system that can be trained: its name in a recipe, the module that builds it."""
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """Read a TOML recipe; raises ValueError naming the file and the fault."""
+    try:
+        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path} is not a recipe in TOML: {error}") from error
+    system_of(recipe, str(path))
+    return recipe
+
+
+def system_of(recipe: dict[str, Any], where: str = "the recipe") -> Any:
+    """Return the module of the recipe's system: it has `network`, `spec` and `build`."""
+    name = recipe.get("system")
+    if name not in SYSTEMS:
+        raise ValueError(f"{where} names the system {name!r}; expected one of {', '.join(sorted(SYSTEMS))}")
+    return importlib.import_module(SYSTEMS[name])
+
+
+def main(
+    config: Annotated[Path, typer.Argument(help="Recipe in TOML.", exists=True, dir_okay=False)],
+    data: Annotated[Path, typer.Option(help="Folder of picture sets.", exists=True, file_okay=False)],
+    run: Annotated[Path, typer.Option(help="Folder of the run; an interrupted run goes on.")],
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 1,
+) -> None:
+    """Train a system from its recipe, or go on with an interrupted run."""
+    recipe = read_recipe(config)
+    model, task, schedule = _build(recipe, data, seed)
+    fit(model, task, schedule, run, seed)
+
+
+def _build(recipe: dict[str, Any], data: Path, seed: int) -> tuple[Any, Task, Schedule]:
+    built: tuple[Any, Task, Schedule] = system_of(recipe).build(recipe, data, seed)
+    return built
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,230 @@
+"""One training loop for every system: AdamW, cosine rate, EMA, bf16 autocast, checkpoints that resume.
+
+A run is a folder: `last.pt` (everything to go on from), `best.pt` (EMA weights of the best evaluation),
+`log.jsonl` (one line a report) and TensorBoard events. The same config, data and seed give the same batches,
+also across an interruption, because batch k of a run is drawn from the seed (seed, k).
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vultus_models.training.report import Reporter
+
+__all__ = ["Batch", "Schedule", "Task", "fit", "load_weights"]
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train.
+
+    lr is the peak rate: linear warm-up over `warmup` steps, then a cosine down to a hundredth of it.
+    ema: decay of the averaged weights that are evaluated and released. eval_every: steps between evaluations.
+    """
+
+    steps: int
+    batch: int
+    lr: float
+    warmup: int = 200
+    weight_decay: float = 1e-4
+    ema: float = 0.999
+    clip: float = 5.0
+    log_every: int = 50
+    eval_every: int = 1000
+    threads: int = 1
+    bf16: bool = True
+
+
+class Task(Protocol):
+    """What a system gives to the loop."""
+
+    def batch(self, rng: np.random.Generator, size: int) -> Batch:
+        """Draw one training batch; called in a thread of its own."""
+
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss to minimise and its parts for the log; runs under autocast when asked for."""
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Measure the model on the validation split; `score` (higher is better) picks the best."""
+
+
+@dataclass
+class _State:
+    model: nn.Module
+    averaged: nn.Module
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+    best: float = float("-inf")
+
+
+def fit(
+    model: nn.Module,
+    task: Task,
+    schedule: Schedule,
+    run: Path,
+    seed: int,
+    on_report: Callable[[dict[str, Any]], None] | None = None,
+) -> nn.Module:
+    """Train `model` on `task` and return it with the best averaged weights.
+
+    Resumes from `run/last.pt` when it is there. Ctrl-C saves the state first.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(schedule.threads)
+    torch.manual_seed(seed)
+    state = _start(model, schedule)
+    _resume(state, run)
+    with Reporter(run, schedule.steps, state.step, on_report) as reporter:
+        try:
+            _train(state, task, schedule, run, seed, reporter)
+        except KeyboardInterrupt:
+            _save(state, run)
+            raise
+    load_weights(model, run / "best.pt")
+    return model
+
+
+def load_weights(model: nn.Module, checkpoint: Path) -> None:
+    """Load the released (averaged) weights of a checkpoint into a model, strictly."""
+    stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    model.load_state_dict(stored["model"])
+
+
+def _start(model: nn.Module, schedule: Schedule) -> _State:
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    decay = [p for p in model.parameters() if p.ndim > 1]
+    plain = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": decay, "weight_decay": schedule.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    averaged = copy.deepcopy(model).eval().requires_grad_(False)
+    return _State(model, averaged, torch.optim.AdamW(groups, lr=schedule.lr))
+
+
+def _resume(state: _State, run: Path) -> None:
+    if not (run / "last.pt").exists():
+        return
+    stored = torch.load(run / "last.pt", map_location="cpu", weights_only=True)
+    state.model.load_state_dict(stored["trained"])
+    state.averaged.load_state_dict(stored["model"])
+    state.optimiser.load_state_dict(stored["optimiser"])
+    state.step, state.best = stored["step"], stored["best"]
+
+
+def _save(state: _State, run: Path, best: bool = False) -> None:
+    weights = state.averaged.state_dict()
+    stored = {"model": weights, "step": state.step, "best": state.best}
+    if best:
+        _write(stored, run / "best.pt")
+    full = {**stored, "trained": state.model.state_dict(), "optimiser": state.optimiser.state_dict()}
+    _write(full, run / "last.pt")
+
+
+def _write(stored: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    torch.save(stored, temporary)
+    os.replace(temporary, path)
+
+
+def _train(state: _State, task: Task, schedule: Schedule, run: Path, seed: int, reporter: Reporter) -> None:
+    state.model.train()
+    for batch in _batches(task, schedule, seed, state.step):
+        parts = _step(state, task, schedule, batch)
+        state.step += 1
+        if state.step % schedule.log_every == 0:
+            reporter.train(state.step, parts, state.optimiser.param_groups[0]["lr"])
+        if state.step % schedule.eval_every == 0 or state.step == schedule.steps:
+            _evaluate(state, task, run, reporter)
+            state.model.train()
+
+
+def _step(state: _State, task: Task, schedule: Schedule, batch: Batch) -> dict[str, float]:
+    for group in state.optimiser.param_groups:
+        group["lr"] = schedule.lr * _rate(state.step, schedule)
+    with torch.autocast("cpu", torch.bfloat16, enabled=schedule.bf16):
+        loss, parts = task.loss(state.model, batch)
+    if not torch.isfinite(loss):
+        raise FloatingPointError(f"the loss is {loss.item()} at step {state.step}: {parts}; lower the rate")
+    state.optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(state.model.parameters(), schedule.clip)
+    state.optimiser.step()
+    _average(state, min(schedule.ema, (1 + state.step) / (10 + state.step)))
+    return {"loss": float(loss.detach()), **parts}
+
+
+def _rate(step: int, schedule: Schedule) -> float:
+    """Return the share of the peak rate at a step."""
+    if step < schedule.warmup:
+        return (step + 1) / schedule.warmup
+    done = (step - schedule.warmup) / max(1, schedule.steps - schedule.warmup)
+    return 0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * min(1.0, done))))
+
+
+@torch.no_grad()
+def _average(state: _State, decay: float) -> None:
+    pairs = zip(state.averaged.state_dict().values(), state.model.state_dict().values(), strict=True)
+    for kept, new in pairs:
+        if kept.dtype.is_floating_point:
+            kept.lerp_(new.to(kept.dtype), 1 - decay)
+        else:
+            kept.copy_(new)
+
+
+def _evaluate(state: _State, task: Task, run: Path, reporter: Reporter) -> None:
+    with torch.no_grad():
+        measured = task.evaluate(state.averaged.eval())
+    better = measured["score"] > state.best
+    state.best = max(state.best, measured["score"])
+    _save(state, run, best=better)
+    reporter.evaluation(state.step, measured, better)
+
+
+def _batches(task: Task, schedule: Schedule, seed: int, start: int) -> Iterator[Batch]:
+    """Yield the batches of the steps that are left, made ahead in a thread."""
+    ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=4)
+    stop = threading.Event()
+
+    def put(item: Batch | BaseException) -> None:
+        while not stop.is_set():
+            try:
+                ready.put(item, timeout=0.2)
+                return
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            for step in range(start, schedule.steps):
+                if stop.is_set():
+                    return
+                put(task.batch(np.random.default_rng((seed, step)), schedule.batch))
+        except BaseException as error:
+            put(error)
+
+    worker = threading.Thread(target=work, daemon=True, name="batches")
+    worker.start()
+    try:
+        for _ in range(start, schedule.steps):
+            item = ready.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        worker.join(timeout=30)

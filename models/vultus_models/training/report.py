@@ -1,0 +1,62 @@
+"""What a run says of itself: JSON Lines, TensorBoard events and a progress line."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from torch.utils.tensorboard import SummaryWriter
+
+__all__ = ["Reporter"]
+
+
+class Reporter:
+    """Writes each report to `run/log.jsonl`, to TensorBoard and as one line to the console."""
+
+    def __init__(
+        self, run: Path, steps: int, start: int, listener: Callable[[dict[str, Any]], None] | None = None
+    ) -> None:
+        self._log = (run / "log.jsonl").open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(run / "events"))
+        self._console = Console(stderr=True, width=160)
+        self._steps, self._start, self._began = steps, start, time.monotonic()
+        self._listener = listener
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._log.close()
+        self._board.close()
+
+    def train(self, step: int, parts: dict[str, float], rate: float) -> None:
+        """Report the losses of one step."""
+        elapsed = time.monotonic() - self._began
+        left = elapsed / max(1, step - self._start) * (self._steps - step)
+        self._write("train", step, {**parts, "lr": rate, "minutes_left": left / 60})
+
+    def evaluation(self, step: int, measured: dict[str, float], best: bool) -> None:
+        """Report an evaluation on the validation split."""
+        self._write("val", step, {**measured, "best": float(best)})
+
+    def _write(self, kind: str, step: int, values: dict[str, float]) -> None:
+        record = {
+            "kind": kind,
+            "step": step,
+            **{name: round(float(value), 6) for name, value in values.items()},
+        }
+        self._log.write(json.dumps(record) + "\n")
+        self._log.flush()
+        for name, value in values.items():
+            self._board.add_scalar(f"{kind}/{name}", value, step)
+        shown = " ".join(f"{name} {value:.4g}" for name, value in values.items())
+        self._console.print(f"{kind} {step}/{self._steps} {shown}", highlight=False, soft_wrap=True)
+        if self._listener:
+            self._listener(record)
