@@ -183,7 +183,9 @@ def _unknown_keys(raw: Any, known: Any, path: str = "$") -> list[str]:
     if isinstance(raw, dict) and isinstance(known, dict):
         found = [f"{path}.{key}" for key in raw if key not in known]
         shared = (key for key in raw if key in known)
-        return found + [name for key in shared for name in _unknown_keys(raw[key], known[key], f"{path}.{key}")]
+        return found + [
+            name for key in shared for name in _unknown_keys(raw[key], known[key], f"{path}.{key}")
+        ]
     if isinstance(raw, list) and isinstance(known, (list, tuple)):
         pairs = enumerate(zip(raw, known, strict=True))
         return [name for i, (one, two) in pairs for name in _unknown_keys(one, two, f"{path}[{i}]")]

@@ -107,12 +107,16 @@ class Frame:
     def __post_init__(self) -> None:
         """Refuse anything that is not the picture that it claims to be."""
         if self.format not in get_args(PixelFormat):
-            raise InputError(f"pixel format {self.format!r} is unknown; expected one of {get_args(PixelFormat)}")
+            raise InputError(
+                f"pixel format {self.format!r} is unknown; expected one of {get_args(PixelFormat)}"
+            )
         pixels = self.pixels
         if not isinstance(pixels, np.ndarray):
             raise InputError(f"a frame's pixels must be a numpy array, not {type(pixels).__name__}")
         if pixels.dtype != np.uint8:
-            raise InputError(f"a frame's pixels must be uint8, not {pixels.dtype}; scale the values to 0-255 first")
+            raise InputError(
+                f"a frame's pixels must be uint8, not {pixels.dtype}; scale the values to 0-255 first"
+            )
         colour = self.format in ("BGR", "RGB")
         if (pixels.ndim != 3 or pixels.shape[2] != 3) if colour else pixels.ndim != 2:
             wanted = "(height, width, 3)" if colour else "(height, width)"

@@ -1,0 +1,105 @@
+"""The two network stages of the host pipeline: frame -> boxes and points, faces -> attributes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vultus.engines import Engine
+from vultus.errors import SpecError
+from vultus.geometry import similarity_from_points, template_points
+from vultus.preprocess import crops_into, input_size, letterbox_into
+from vultus.types import FaceArray
+
+__all__ = ["DetectorStage", "FaceStage", "Stopwatch"]
+
+DECODERS = {"anchors": "vultus.decode.anchors"}
+"""Decoder named in a detector's spec -> module that turns raw maps into FACE records."""
+
+MAX_BATCH = 64
+"""Faces that go through the face network at once; a larger crowd goes in several batches to bound memory."""
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class Stopwatch:
+    """Collects the wall time of named stages in milliseconds."""
+
+    def __init__(self) -> None:
+        self.milliseconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to the stage `name`."""
+        began = time.perf_counter_ns()
+        try:
+            yield
+        finally:
+            spent = (time.perf_counter_ns() - began) / 1e6
+            self.milliseconds[name] = self.milliseconds.get(name, 0.0) + spent
+
+
+class DetectorStage:
+    """Letterbox, detector and decoder; the input tensor is kept between frames of one size."""
+
+    def __init__(self, engine: Engine, min_score: float | None) -> None:
+        detector = engine.spec.detector
+        if detector is None:
+            raise SpecError(f"model {engine.spec.name!r} is no detector; its task is {engine.spec.task!r}")
+        if detector.decoder not in DECODERS:
+            raise SpecError(
+                f"model {engine.spec.name!r} names the decoder {detector.decoder!r}; "
+                f"this vultus has: {', '.join(sorted(DECODERS))}"
+            )
+        self.engine = engine
+        self.min_score = detector.min_score if min_score is None else min_score
+        self._decoder: Any = import_module(DECODERS[detector.decoder])
+        self._input = np.empty((0, 3, 0, 0), np.float32)
+
+    def __call__(self, bgr: Pixels, watch: Stopwatch) -> FaceArray:
+        """Return the faces of a BGR picture: boxes, scores and points in its pixels, the rest NaN."""
+        spec = self.engine.spec
+        with watch.stage("letterbox"):
+            width, height = input_size(bgr.shape[1], bgr.shape[0], spec.input)
+            if self._input.shape != (1, 3, height, width):
+                self._input = np.empty((1, 3, height, width), np.float32)
+            affine = letterbox_into(bgr, spec.input, self._input[0])
+        with watch.stage("detect"):
+            outputs = self.engine(self._input)
+        with watch.stage("decode_boxes"):
+            faces: FaceArray = self._decoder.decode(outputs, 0, spec, affine, self.min_score)
+        return faces
+
+
+class FaceStage:
+    """Alignment, face network and decoder for all faces of a frame; crop buffers only ever grow."""
+
+    def __init__(self, engine: Engine, attributes: Collection[str]) -> None:
+        self.engine = engine
+        self.attributes = attributes
+        self._decoder: Any = import_module("vultus.decode.heads")
+        self._crops = np.empty((0, 3, engine.spec.input.height, engine.spec.input.width), np.float32)
+
+    def __call__(self, bgr: Pixels, faces: FaceArray, watch: Stopwatch) -> None:
+        """Fill the attributes of faces whose points are known, in place."""
+        for start in range(0, len(faces), MAX_BATCH):
+            self._batch(bgr, faces[start : start + MAX_BATCH], watch)
+
+    def _batch(self, bgr: Pixels, faces: FaceArray, watch: Stopwatch) -> None:
+        spec = self.engine.spec
+        with watch.stage("align"):
+            affines = similarity_from_points(faces["points"], template_points(spec.input.width))
+            if len(self._crops) < len(faces):
+                self._crops = np.empty((len(faces), *self._crops.shape[1:]), np.float32)
+            crops = self._crops[: len(faces)]
+            crops_into(bgr, affines, spec.input, crops)
+        with watch.stage("face"):
+            outputs = self.engine(crops)
+        with watch.stage("decode_faces"):
+            self._decoder.decode_into(outputs, spec, affines, faces, self.attributes)
