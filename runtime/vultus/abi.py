@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -94,7 +95,7 @@ def header_path() -> Path:
     return Path(__file__).with_name("include") / "vultus_face.h"
 
 
-def header_from_dtype(dtype: np.dtype[np.void] = FACE, version: int = FACE_ABI_VERSION) -> str:
+def header_from_dtype(dtype: np.dtype[Any] = FACE, version: int = FACE_ABI_VERSION) -> str:
     """Return the C and C++ header that describes `dtype`, an aligned structured dtype of floats and int32."""
     head = _HEAD.format(version=version, size=dtype.itemsize, no_track=NO_TRACK)
     enums = "\n\n".join(_enum(field, labels) for field, labels in LABELS.items())
@@ -107,14 +108,14 @@ def _enum(field: str, labels: tuple[str, ...]) -> str:
     return "\n".join([f"enum vultus_{field} {{", *rows, f"    {prefix}COUNT = {len(labels)}", "};"])
 
 
-def _members(dtype: np.dtype[np.void]) -> list[tuple[str, np.dtype[np.generic], int]]:
+def _members(dtype: np.dtype[Any]) -> list[tuple[str, np.dtype[np.generic], int]]:
     """List the (name, dtype, byte offset) of every field."""
     if dtype.names is None or dtype.fields is None:
         raise InputError(f"a C struct is made from a structured dtype; {dtype} has no fields")
     return [(name, *dtype.fields[name][:2]) for name in dtype.names]
 
 
-def _struct(dtype: np.dtype[np.void]) -> str:
+def _struct(dtype: np.dtype[Any]) -> str:
     rows = []
     for name, kind, _ in _members(dtype):
         sides = "".join(f"[{side}]" for side in kind.shape)
@@ -122,7 +123,7 @@ def _struct(dtype: np.dtype[np.void]) -> str:
     return "\n".join(["typedef struct vultus_face {", *rows, "} vultus_face;"])
 
 
-def _asserts(dtype: np.dtype[np.void]) -> str:
+def _asserts(dtype: np.dtype[Any]) -> str:
     rows = [f"VULTUS_ASSERT(sizeof(vultus_face) == {dtype.itemsize}, size_of_face);"]
     for name, _, offset in _members(dtype):
         rows.append(f"VULTUS_ASSERT(offsetof(vultus_face, {name}) == {offset}, offset_of_{name});")

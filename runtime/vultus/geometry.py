@@ -66,8 +66,8 @@ def rotation_of(affine: npt.ArrayLike) -> Array:
 def similarity_from_points(source: npt.ArrayLike, target: npt.ArrayLike) -> Array:
     """Fit the similarities that map source points onto target points with the least squared error.
 
-    source: (n, k, 2). target: (k, 2) or (n, k, 2). Returns (n, 2, 3). The closed form of Umeyama (1991) in two
-    dimensions without reflection, written with sums alone so that the CUDA kernel does the same arithmetic.
+    source: (n, k, 2). target: (k, 2) or (n, k, 2). Returns (n, 2, 3). The closed form of Umeyama (1991) in
+    two dimensions without reflection, written with sums alone so that a CUDA kernel does the same arithmetic.
     Degenerate input (all points of a face in one place) maps by scale 1.
     """
     src = np.asarray(source, np.float64)
@@ -112,7 +112,7 @@ def resized_shape(
 
 
 def letterbox_affine(width: int, height: int, resized: tuple[int, int]) -> Array:
-    """Return the affine from frame pixels to the pixels of its copy resized to `resized`, top left aligned."""
+    """Return the affine from a frame's pixels to those of its copy resized to `resized` (width, height)."""
     sx, sy = resized[0] / width, resized[1] / height
     return np.array([[sx, 0.0, 0.5 * sx - 0.5], [0.0, sy, 0.5 * sy - 0.5]], np.float64)
 

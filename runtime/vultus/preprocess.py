@@ -42,7 +42,7 @@ def input_size(width: int, height: int, spec: InputSpec) -> tuple[int, int]:
 
 
 def letterbox_into(bgr: Pixels, spec: InputSpec, out: Tensor) -> npt.NDArray[np.float64]:
-    """Resize a BGR picture into the top left of `out` (3, h, w), pad with the mean; return frame -> tensor."""
+    """Resize BGR into the top left of `out` (3, h, w), pad with the mean; return frame -> tensor."""
     height, width = bgr.shape[:2]
     size = resized_shape(width, height, out.shape[2], out.shape[1], spec.enlarge)
     same = size == (width, height)

@@ -1,8 +1,8 @@
 """ModelSpec: the contract that a model carries in its own file.
 
-It is written once beside the network and travels as JSON under one ONNX metadata key, so the runtime never
-guesses from shapes or names. JSON is read and validated by msgspec at the edge; inside, specs are plain frozen
-dataclasses that can be compared and never touch a device.
+It is written once beside the network and travels as JSON under one ONNX metadata key, so the runtime
+never guesses from shapes or names. JSON is read and validated by msgspec at the edge; inside, specs are
+plain frozen dataclasses that can be compared and never touch a device.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ class Head:
     """How one output of a face network becomes a field of the FACE record.
 
     softmax, sigmoid: logits (batch, len(labels)), written in the order of the record's own labels.
-    group_age: logits (batch, count + group - 1) of overlapping age groups; ages are first ... first + count - 1.
+    group_age: logits (batch, count + group - 1) of overlapping age groups (AGEn, Tan et al. 2017); the ages
+    are first ... first + count - 1.
     landmarks: (batch, 2 * points) as shares of the crop's side from its centre.
     euler: (batch, 3) yaw, pitch, roll in units of 90 degrees, in the crop's frame.
     percent: one logit a face, 0-100 after the sigmoid.
@@ -130,8 +131,9 @@ def _problem_in(spec: ModelSpec) -> str:
         return "a detector, and nothing else, must have a `detector` part"
     if (spec.task == "face") != bool(spec.heads):
         return "a face network, and nothing else, must have `heads`"
-    if min(spec.input.width, spec.input.height) < 1 or spec.input.multiple < 0:
-        return f"its input size {spec.input.width}x{spec.input.height} (multiple {spec.input.multiple}) is impossible"
+    size = spec.input
+    if min(size.width, size.height) < 1 or size.multiple < 0:
+        return f"its input size {size.width}x{size.height} (multiple {size.multiple}) is impossible"
     for level in spec.detector.levels if spec.detector else ():
         if len(level.sizes) != len(level.densities) or level.stride < 1:
             return f"level {level.output!r} needs a stride of at least 1 and one density for each anchor size"
