@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""Measure exported models on labelled picture sets, through the runtime as a user would run it.
+
+    python benchmarks/accuracy.py --data DIR --json benchmarks/results/accuracy.json
+
+DIR holds NAME.tar and NAME.csv for each set; rows of split test are measured. What every figure means stands
+in docs/accuracy.md. Exit codes: 0 measured, 1 a model or a set cannot be used, 2 usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+
+from harness.crowd import LOWEST_SCORE
+from harness.faces import Row
+from harness.intervals import DRAWS, SEED
+from harness.measure import ALL_SETS, Sets, measure_detector, measure_faces, sets_in
+from harness.provenance import choose_models, commit_of, joined_precision, model_entry, write_json
+from harness.report import print_figures
+from vultus import __version__
+from vultus.errors import VultusError
+from vultus.pipeline import Analyzer
+from vultus.spec import DetectorSpec
+
+SCHEMA = 1
+COUNTED = Console(stderr=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, write the JSON and print the table; return the exit code."""
+    asked = _parser().parse_args(arguments)
+    try:
+        result = measure(asked)
+        write_json(asked.json, result)
+    except (VultusError, OSError, ValueError) as error:
+        print(f"accuracy: {error}", file=sys.stderr)
+        return 1
+    print_figures(result)
+    print(f"written: {asked.json}")
+    return 0
+
+
+def measure(asked: argparse.Namespace) -> dict[str, Any]:
+    """Return the whole result of one run."""
+    began = time.perf_counter()
+    sets = sets_in(asked.data, asked.sets)
+    files = choose_models(asked.models, asked.precision)
+    models = [model_entry(path) for path in files]
+    figures = _figures(files, asked.device, asked.threads, sets)
+    return {
+        "schema": SCHEMA,
+        "vultus": __version__,
+        "commit": commit_of(),
+        "precision": joined_precision(models),
+        "models": models,
+        "ran_on": figures.pop("ran_on"),
+        "seconds": round(time.perf_counter() - began, 1),
+        "bootstrap": {"draws": DRAWS, "seed": SEED},
+        **figures,
+    }
+
+
+def _figures(files: list[Path], device: str, threads: int | None, sets: Sets) -> dict[str, Any]:
+    """Run both passes: all boxes down to a low score, then single faces as the models are shipped."""
+    with Analyzer(device, files, attributes=(), min_score=LOWEST_SCORE, threads=threads) as finder:
+        shipped = finder.specs["detector"].detector
+        assert isinstance(shipped, DetectorSpec), "an Analyzer's detector has a detector part"
+        detector = measure_detector(finder, sets, shipped.min_score, _watch)
+    with Analyzer(device, files, threads=threads) as analyzer:
+        faces = measure_faces(analyzer, sets, _watch)
+    return {**detector, **faces, "ran_on": detector["ran_on"] | faces["ran_on"]}
+
+
+def _watch(rows: Sequence[Row], name: str) -> Iterable[Row]:
+    return track(rows, description=f"{name:<12}", console=COUNTED)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").split("\n\n")[0], epilog="What each figure means: docs/accuracy.md"
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of the picture sets")
+    parser.add_argument("--json", type=Path, required=True, help="file to write the result to")
+    parser.add_argument(
+        "--sets", type=_names, default=ALL_SETS, help=f"comma-separated, of: {','.join(ALL_SETS)}"
+    )
+    parser.add_argument("--precision", help="measure the installed models of this precision, such as fp16")
+    parser.add_argument(
+        "--models", type=Path, nargs="+", default=[], help="model files instead of the default"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--threads", type=int, help="CPU threads; by default as many as the engine chooses")
+    return parser
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    unknown = [name for name in names if name not in ALL_SETS]
+    if unknown or not names:
+        raise argparse.ArgumentTypeError(f"unknown set {', '.join(unknown)!r}; known: {', '.join(ALL_SETS)}")
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(main())

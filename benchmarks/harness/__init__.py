@@ -1,0 +1,1 @@
+"""What the benchmark scripts share: metrics, intervals, and measuring picture sets through the runtime."""

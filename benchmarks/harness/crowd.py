@@ -1,0 +1,87 @@
+"""The detector's figures: real crowds against their boxes, and pictures without faces for false alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from harness.detection import Matched, average_precision, match_boxes, recall_at, score_for_alarms
+from harness.faces import Detections, true_boxes
+from harness.figures import rounded, summary
+from harness.intervals import Index
+
+__all__ = ["ALARMS", "LOWEST_SCORE", "crowd_figures", "scene_figures"]
+
+LOWEST_SCORE = 0.02
+"""Detections below this score are not asked for; precision there is too low to add to the area."""
+
+ALARMS = 10
+HEIGHTS = (0, 16, 32, 64, 100000)
+
+
+def crowd_figures(found: Detections, scenes: Detections | None, shipped: float) -> dict[str, Any]:
+    """Return AP at IoU .5 and .4, and recall at the shipped score and at ten false alarms on `scenes`."""
+    truth = [true_boxes(row) for row in found.rows]
+    by_iou = {iou: _matched(found, truth, iou) for iou in (0.5, 0.4)}
+    alarm = score_for_alarms(np.concatenate([np.empty(0), *scenes.scores]), ALARMS) if scenes else None
+    metrics = {
+        "ap50": lambda at: average_precision([by_iou[0.5][i] for i in at]),
+        "ap40": lambda at: average_precision([by_iou[0.4][i] for i in at]),
+        "recall": _recall(by_iou[0.5], shipped),
+        "recall_40": _recall(by_iou[0.4], shipped),
+        "recall_10fp": _recall(by_iou[0.5], alarm),
+        "recall_10fp_40": _recall(by_iou[0.4], alarm),
+    }
+    entry = summary("detector.crowds", len(found.rows), metrics)
+    entry["pictures"], entry["n"] = entry["n"], sum(len(boxes) for boxes, _ in truth)
+    entry["score"] = rounded(shipped)
+    entry["score_10fp"] = None if alarm is None else rounded(max(alarm, 0.0))
+    return {**entry, **_recall_by_kind(by_iou[0.5], truth, shipped)}
+
+
+def scene_figures(scenes: Detections, shipped: float) -> dict[str, Any]:
+    """Return how many boxes the shipped score leaves on pictures that hold no face."""
+    counts = np.array([(score >= shipped).sum() for score in scenes.scores])
+    entry = summary("detector.scenes", len(counts), {"false_alarms": lambda at: float(counts[at].sum())})
+    return {**entry, "false_alarms": int(counts.sum()), "score": rounded(shipped)}
+
+
+def _matched(found: Detections, truth: Sequence[tuple[Any, Any]], iou: float) -> list[Matched]:
+    pictures = zip(found.boxes, found.scores, truth, strict=True)
+    return [match_boxes(boxes, scores, true, iou) for boxes, scores, (true, _) in pictures]
+
+
+def _recall(matched: Sequence[Matched], score: float | None) -> Any:
+    """Return the recall at a score as a function of picture indices; undefined where the score is."""
+
+    def recall(at: Index) -> float:
+        return float("nan") if score is None else recall_at([matched[i] for i in at], score)
+
+    return recall
+
+
+def _recall_by_kind(
+    matched: Sequence[Matched], truth: Sequence[tuple[Any, Any]], score: float
+) -> dict[str, Any]:
+    """Return the recall at the shipped score by label and by the true box's height in pixels."""
+    taken = np.concatenate([picture.taken for picture in matched]) >= score
+    labels = np.concatenate([label for _, label in truth])
+    heights = np.concatenate([boxes[:, 3] - boxes[:, 1] for boxes, _ in truth])
+    kinds = {
+        "recall_by_label": {str(name): labels == name for name in np.unique(labels)},
+        "recall_by_height": {
+            f"{low}-{high}" if high < HEIGHTS[-1] else f"{low}+": (heights >= low) & (heights < high)
+            for low, high in pairwise(HEIGHTS)
+        },
+    }
+    return {
+        kind: {name: {"recall": rounded(_mean(taken[of])), "n": int(of.sum())} for name, of in groups.items()}
+        for kind, groups in kinds.items()
+    }
+
+
+def _mean(values: Any) -> float:
+    return float(values.mean()) if values.size else float("nan")

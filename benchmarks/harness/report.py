@@ -1,0 +1,62 @@
+"""The table that a measurement prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["leaves", "print_figures"]
+
+GROUPS = (
+    "detector",
+    "points5",
+    "landmarks68",
+    "age",
+    "gender",
+    "ethnicity",
+    "expression",
+    "smile",
+    "eyeglasses",
+    "facial_hair",
+    "attractiveness",
+    "pose",
+)
+
+
+def leaves(result: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (path, entry) of every figure of a result, such as ("age.utkface", {"mae": ...})."""
+    for group in GROUPS:
+        for leaf, entry in result.get(group, {}).items():
+            yield f"{group}.{leaf}", entry
+
+
+def print_figures(result: dict[str, Any]) -> None:
+    """Print a result as a table on standard output."""
+    names = ", ".join(f"{model['name']} {model['version']}" for model in result["models"])
+    table = Table(title=f"{names} ({result['precision']})", title_justify="left")
+    for column, side in (("figure", "left"), ("value", "right"), ("95 % interval", "right"), ("n", "right")):
+        table.add_column(column, justify=side)  # type: ignore[arg-type]
+    for path, entry in leaves(result):
+        for row in _rows(path, entry):
+            table.add_row(*row)
+    console = Console()
+    console.print(table)
+    console.print(f"found: {_shares(result['found'])}; taken whole: {_shares(result['taken_whole'])}")
+
+
+def _rows(path: str, entry: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    note = entry.get("note", "")
+    if "ci95" not in entry:
+        yield path, "-", note, "0"
+        return
+    for key, interval in entry["ci95"].items():
+        value = entry[key]
+        sides = f"{interval[0]:.4g} - {interval[1]:.4g}" if interval else ""
+        yield f"{path}.{key}", "-" if value is None else f"{value:.4g}", sides, str(entry["n"])
+
+
+def _shares(shares: dict[str, float]) -> str:
+    return ", ".join(f"{name} {share:.1%}" for name, share in shares.items()) or "nothing measured"

@@ -1,0 +1,36 @@
+"""Five classes of yaw and the fitting of their edges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.pose import YAW_EDGES, fit_edges, yaw_classes
+
+EDGES = (-40.0, -15.0, 15.0, 40.0)
+
+
+def test_classes_run_from_left_to_right() -> None:
+    assert yaw_classes([-90, -41, -40, -16, 0, 14.9, 15, 39, 40, 90], EDGES).tolist() == [
+        1, 1, 2, 2, 3, 3, 4, 4, 5, 5,
+    ]  # fmt: skip
+    assert list(YAW_EDGES) == sorted(YAW_EDGES)
+    assert yaw_classes([-90.0, 0.0, 90.0]).tolist() == [1, 3, 5]
+
+
+def test_edges_are_recovered_from_faces_that_they_part() -> None:
+    yaw = np.random.default_rng(1).uniform(-80, 80, 4000)
+    assert fit_edges(yaw, yaw_classes(yaw, EDGES)) == pytest.approx(EDGES, abs=0.5)
+
+
+@given(st.lists(st.tuples(st.integers(-9, 9), st.integers(1, 5)), min_size=2, max_size=15))
+def test_each_edge_makes_the_fewest_errors(faces: list[tuple[int, int]]) -> None:
+    yaw, label = np.array([y for y, _ in faces]), np.array([c for _, c in faces])
+    edges = fit_edges(yaw, label)
+    assert list(edges) == sorted(edges)
+    tried = np.concatenate([yaw - 0.5, yaw + 0.5, [-1000, 1000]])
+    for lower in (1, 2, 3, 4):
+        fewest = min(int(((yaw >= t) != (label > lower)).sum()) for t in tried)
+        assert any(int(((yaw >= e) != (label > lower)).sum()) == fewest for e in edges)
