@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Make the tables of README.md and docs, and the model cards, from the committed results.
+
+    python benchmarks/tables.py            # write them
+    python benchmarks/tables.py --check    # exit 1 and name every file that differs
+
+A text takes a table between <!-- table:NAME --> and <!-- /table:NAME -->; names: accuracy, accuracy-full, models.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.cards import card, facts_from, stale_results
+from harness.markdown import full_table, replace_tables, short_table, table
+from harness.network_size import network_size
+from harness.provenance import REPOSITORY
+from vultus.errors import VultusError
+from vultus.onnxfile import spec_from_onnx
+
+FACTS = Path(__file__).with_name("cards.toml")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write or check every generated text; return the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a text differs")
+    parser.add_argument("--root", type=Path, default=REPOSITORY, help="root of the project")
+    asked = parser.parse_args(arguments)
+    try:
+        texts = made_texts(asked.root)
+    except (VultusError, OSError, ValueError) as error:
+        print(f"tables: {error}", file=sys.stderr)
+        return 1
+    changed = [path for path, text in texts.items() if not path.exists() or path.read_text("utf-8") != text]
+    for path in changed:
+        print(
+            f"{path.relative_to(asked.root)} {'differs: run benchmarks/tables.py' if asked.check else 'written'}"
+        )
+        if not asked.check:
+            path.write_text(texts[path], encoding="utf-8")
+    return int(asked.check and bool(changed))
+
+
+def made_texts(root: Path) -> dict[Path, str]:
+    """Return each generated file of a project with the text that it should have.
+
+    Raises ValueError when a result was measured with other model files than those in the package, or a card
+    belongs to no model.
+    """
+    models = sorted((root / "runtime" / "vultus" / "zoo").glob("*.onnx"))
+    results = _results(root / "benchmarks" / "results")
+    stale = stale_results(results, models)
+    if stale:
+        raise ValueError("; ".join(stale))
+    texts = {path.with_suffix(".md"): card(path, facts_from(FACTS), results) for path in models}
+    orphans = set((root / "runtime" / "vultus" / "zoo").glob("*.md")) - set(texts)
+    if orphans:
+        raise ValueError(
+            f"{', '.join(sorted(path.name for path in orphans))}: the card of no model; delete it"
+        )
+    return texts | _documents(root, models, results)
+
+
+def _documents(root: Path, models: Sequence[Path], results: dict[str, Any]) -> dict[Path, str]:
+    main_result = results.get("accuracy.json")
+    tables = {
+        "accuracy": lambda: short_table(main_result),
+        "accuracy-full": lambda: full_table(main_result),
+        "models": lambda: models_table(models),
+    }
+    pages = [path for path in (root / "README.md", *sorted((root / "docs").glob("*.md"))) if path.exists()]
+    return {path: replace_tables(path.read_text("utf-8"), tables, path.name) for path in pages}
+
+
+def _results(folder: Path) -> dict[str, Any]:
+    return {path.name: json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("accuracy*.json"))}
+
+
+def models_table(models: Sequence[Path]) -> str:
+    """Return the table of the models that the package holds."""
+    rows = []
+    for path in models:
+        spec, size = spec_from_onnx(path), network_size(path)
+        numbers = (f"{size.parameters / 1e6:.2f} M", f"{size.macs / 1e6:.0f} M", f"{size.bytes / 1e6:.2f} MB")
+        rows.append((spec.name, spec.task, spec.precision, *numbers))
+    head = ("model", "task", "precision", "parameters", "multiply-accumulates", "file")
+    return table(head, rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

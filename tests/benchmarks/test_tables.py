@@ -1,0 +1,188 @@
+"""Generated texts: tables between markers, cards, and every way in which they refuse to lie."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import accuracy
+import tables
+import tiny
+from harness import cards
+from harness.markdown import NOT_MEASURED, replace_tables, table
+from picture_sets import write_all
+
+FACTS = """
+[sets]
+crowds = "crowds; research"
+[teachers]
+other = "another network (MIT)"
+[labels]
+detector = "Boxes as labelled."
+face = "Labels are impressions."
+[limits]
+detector = ["Small faces are missed."]
+face = ["Dark faces are measured worse."]
+[not_for]
+detector = ["Watching people."]
+face = ["Decisions."]
+[models.tiny-detector]
+seed = 7
+sets = ["crowds"]
+[models.tiny-face]
+seed = 8
+sets = ["crowds"]
+teachers = ["other"]
+limits = ["It is a toy."]
+"""
+README = "# Title\n\n<!-- table:accuracy -->\nold\n<!-- /table:accuracy -->\nafter\n"
+
+
+@pytest.fixture(scope="module")
+def result(tiny_models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("measured")
+    out = folder / "out.json"
+    arguments = ["--data", str(write_all(folder)), "--json", str(out), "--models", *map(str, tiny_models)]
+    assert accuracy.main(arguments) == 0
+    return dict(json.loads(out.read_text()))
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, tiny_models: list[Path], result: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Return the root of a small project with two models, a measured result, a README and a page."""
+    zoo, docs, results = (tmp_path / name for name in ("runtime/vultus/zoo", "docs", "benchmarks/results"))
+    for folder in (zoo, docs, results):
+        folder.mkdir(parents=True)
+    for model in tiny_models:
+        shutil.copy(model, zoo)
+    (results / "accuracy.json").write_text(json.dumps(result))
+    (tmp_path / "README.md").write_text(README)
+    (docs / "page.md").write_text("<!-- table:accuracy-full -->\n<!-- /table:accuracy-full -->\n")
+    (tmp_path / "cards.toml").write_text(FACTS)
+    monkeypatch.setattr(tables, "FACTS", tmp_path / "cards.toml")
+    return tmp_path
+
+
+def run(project: Path, *arguments: str) -> int:
+    return tables.main(["--root", str(project), *arguments])
+
+
+def test_what_was_written_passes_the_check_and_an_edit_fails_it(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(project, "--check") == 1
+    assert (project / "README.md").read_text() == README
+    assert run(project) == 0
+    capsys.readouterr()
+    assert run(project, "--check") == 0
+    assert capsys.readouterr().out == ""
+    card = project / "runtime/vultus/zoo/tiny-face.md"
+    card.write_text(card.read_text().replace("Decisions.", "Nothing."))
+    assert run(project, "--check") == 1
+    assert capsys.readouterr().out == "runtime/vultus/zoo/tiny-face.md differs: run benchmarks/tables.py\n"
+
+
+def test_text_around_the_table_stays_and_figures_are_those_of_the_result(
+    project: Path, result: dict[str, Any]
+) -> None:
+    run(project)
+    text = (project / "README.md").read_text()
+    assert text.startswith("# Title\n\n<!-- table:accuracy -->\n| what |")
+    assert text.endswith("<!-- /table:accuracy -->\nafter\n")
+    age = result["age"]["utkface"]
+    low, high = age["ci95"]["mae"]
+    assert f"| {age['mae']:.2f} | {low:.2f} - {high:.2f} | 4 |" in text
+    assert "| 0.444 / 0.444 |" in text
+    page = (project / "docs" / "page.md").read_text()
+    assert "| `detector.crowds.recall_by_label` mask_wrong | 0.000 |  | 1 |" in page
+    assert "| mtfl | 66.7% | 0.0% |" in page
+
+
+def test_a_card_tells_what_the_model_is_and_was_measured_to_be(project: Path) -> None:
+    run(project)
+    detector = (project / "runtime/vultus/zoo/tiny-detector.md").read_text()
+    face = (project / "runtime/vultus/zoo/tiny-face.md").read_text()
+    for wanted in (
+        "# tiny-detector",
+        "| parameters | 0.012 M |",
+        "| multiply-accumulates | 3.5 M at 320x240 |",
+    ):
+        assert wanted in detector
+    assert "`detector.crowds.ap50`" in detector
+    assert "`age.utkface.mae`" not in detector
+    for wanted in (
+        "`age.utkface.mae`",
+        "- It is a toy.",
+        "another network (MIT)",
+        "| gender | softmax | female, male |",
+    ):
+        assert wanted in face
+    assert "`detector.crowds.ap50`" not in face
+    assert "## Not for\n\n- Decisions.\n" in face
+
+
+def test_a_card_names_the_recipe_of_its_model_and_of_variants_of_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = project / "recipes"
+    recipes.mkdir()
+    (recipes / "tiny.toml").write_text(
+        'system = "face"\nname = "tiny-face"\n[schedule]\nsteps = 5\nlr = 0.1\n'
+    )
+    monkeypatch.setattr(cards, "RECIPES", recipes)
+    monkeypatch.setattr(cards, "REPOSITORY", project)
+    run(project)
+    face = (project / "runtime/vultus/zoo/tiny-face.md").read_text()
+    assert "Recipe: `recipes/tiny.toml`, seed 8; steps 5, lr 0.1." in face
+
+
+def test_without_a_result_the_texts_say_so(project: Path) -> None:
+    (project / "benchmarks/results/accuracy.json").unlink()
+    assert run(project) == 0
+    assert NOT_MEASURED in (project / "README.md").read_text()
+    assert "## Measured\n\nNot measured.\n" in (project / "runtime/vultus/zoo/tiny-face.md").read_text()
+
+
+def test_a_result_of_another_model_file_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny.save_face_network(project / "runtime/vultus/zoo/tiny-face.onnx", seed=99)
+    assert run(project) == 1
+    assert "accuracy.json was measured with tiny-face" in capsys.readouterr().err
+
+
+def test_a_model_without_facts_and_a_card_without_model_are_refused(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "runtime/vultus/zoo/gone.md").write_text("# gone\n")
+    assert run(project, "--check") == 1
+    assert "gone.md: the card of no model; delete it" in capsys.readouterr().err
+    (project / "cards.toml").write_text(FACTS.replace("[models.tiny-face]", "[models.other]"))
+    assert run(project, "--check") == 1
+    assert "cards.toml has no [models.tiny-face]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<!-- table:speed -->\n<!-- /table:speed -->\n", "page.md asks for the table 'speed'; known: one"),
+        ("<!-- table:one -->\nrest", "page.md opens the table 'one' and does not close it"),
+    ],
+)
+def test_wrong_markers_are_named(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace_tables(text, {"one": lambda: "made\n"}, "page.md")
+
+
+def test_two_tables_on_a_page_are_kept_apart() -> None:
+    text = "<!-- table:a -->\n<!-- /table:a -->\nmid\n<!-- table:b -->\nold\n<!-- /table:b -->\n"
+    made = replace_tables(text, {"a": lambda: "A\\1\n", "b": lambda: "B\n"}, "page.md")
+    assert made == "<!-- table:a -->\nA\\1\n<!-- /table:a -->\nmid\n<!-- table:b -->\nB\n<!-- /table:b -->\n"
+
+
+def test_a_table_is_markdown() -> None:
+    assert table(("a", "b"), [("1", "2")]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
