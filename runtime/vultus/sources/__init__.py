@@ -15,7 +15,7 @@ from vultus.sources.listing import PICTURE_SUFFIXES, find_pictures
 if TYPE_CHECKING:
     from vultus.types import Frame
 
-__all__ = ["PICTURE_SUFFIXES", "find_pictures", "open_sources", "read_picture"]
+__all__ = ["PICTURE_SUFFIXES", "find_pictures", "frames_from_found", "open_sources", "read_picture"]
 
 
 def open_sources(
@@ -25,7 +25,14 @@ def open_sources(
 
     names: lines of file names for the source `-`, standard input by default. quiet: see `read_picture`.
     """
-    for name, path in find_pictures(sources, names):
+    return frames_from_found(find_pictures(sources, names), quiet)
+
+
+def frames_from_found(
+    found: Iterable[tuple[str, str | SourceError]], quiet: bool = False
+) -> Iterator[tuple[str, Frame | SourceError]]:
+    """Read what `find_pictures` yielded, one picture at a time; see `open_sources`."""
+    for name, path in found:
         if isinstance(path, SourceError):
             yield name, path
             continue

@@ -1,0 +1,56 @@
+"""The command `vultus`. Heavy imports wait inside the commands, so `vultus --help` is quick."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from vultus.cli.doctor import doctor
+from vultus.cli.models import models
+from vultus.cli.run import run
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="vultus",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog="Example: vultus run photos --draw drawn --json faces.jsonl",
+)
+app.command(epilog="Example: vultus run photos --draw drawn --json faces.jsonl")(run)
+app.command(epilog="Example: vultus doctor --json")(doctor)
+app.add_typer(models, name="models")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from vultus import __version__
+
+        typer.echo(f"vultus {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
+        ),
+    ] = False,
+) -> None:
+    """Find faces in pictures and measure their attributes."""
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def main() -> None:
+    """Run the command line; a request to end (SIGTERM) cleans up as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _leave)
+    app()

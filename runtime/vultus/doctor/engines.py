@@ -1,0 +1,52 @@
+"""What would run: the models, really opened on every kind of device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vultus.doctor import Check
+from vultus.engines import open_engine
+from vultus.engines.devices import DEVICES, cuda_problem
+from vultus.errors import DeviceError, VultusError
+from vultus.onnxfile import spec_from_onnx
+
+__all__ = ["model_checks", "run_checks"]
+
+PACKAGES = {"auto": "cpu", "cpu": "cpu", "cuda": "gpu"}
+
+
+def model_checks(models: Sequence[Path]) -> list[Check]:
+    """Return the model files, each with what its spec says."""
+    return [_model(path) for path in models]
+
+
+def _model(path: Path) -> Check:
+    try:
+        spec = spec_from_onnx(path)
+    except VultusError as error:
+        return Check(
+            "models", path.name, "problem", str(error), "install vultus again: this model is not usable"
+        )
+    return Check("models", path.name, "ok", f"{spec.task}, version {spec.version}, {spec.precision}")
+
+
+def run_checks(models: Sequence[Path]) -> list[Check]:
+    """Open the models on each device and return what really runs, or why nothing does."""
+    return [_run(device, models) for device in DEVICES]
+
+
+def _run(device: str, models: Sequence[Path]) -> Check:
+    name = f"--device {device}"
+    try:
+        ran = {}
+        for path in models:
+            with open_engine(path, device) as engine:
+                ran[engine.device] = path.name
+        return Check("runs", name, "ok", "; ".join(ran))
+    except DeviceError as error:
+        if device == "cuda" and cuda_problem():
+            return Check("runs", name, "absent", str(error))
+        return Check("runs", name, "problem", str(error), f"pip install 'vultus[{PACKAGES[device]}]'")
+    except VultusError as error:
+        return Check("runs", name, "problem", str(error), "mend the model files first")
