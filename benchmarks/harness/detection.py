@@ -67,8 +67,9 @@ def average_precision(pictures: Sequence[Matched]) -> float:
 
 def recall_at(pictures: Sequence[Matched], score: float) -> float:
     """Return the share of true boxes taken by a detection of at least `score`; NaN without any."""
-    taken = [picture.taken for picture in pictures]
-    return float((np.concatenate(taken) >= score).mean()) if sum(map(len, taken)) else float("nan")
+    taken = np.concatenate([np.empty(0), *(picture.taken for picture in pictures)])
+    lowest = max(score, float(np.finfo(np.float64).min))  # what nothing took stands at -inf
+    return float((taken >= lowest).mean()) if taken.size else float("nan")
 
 
 def score_for_alarms(scores: npt.ArrayLike, alarms: int) -> float:

@@ -93,7 +93,7 @@ def test_average_precision_equals_brute_force(parts: list[tuple[list[tuple[float
     assert average_precision(pictures[::-1]) == pytest.approx(average_precision(pictures))
 
 
-@given(SCORED, st.integers(0, 3), st.floats(0, 1))
+@given(SCORED, st.integers(0, 3), st.floats(0, 1) | st.just(-np.inf))
 def test_recall_counts_truths_taken_at_a_score(
     found: list[tuple[float, bool]], missed: int, limit: float
 ) -> None:
