@@ -68,16 +68,17 @@ def similarity_from_points(source: npt.ArrayLike, target: npt.ArrayLike) -> Arra
 
     source: (n, k, 2). target: (k, 2) or (n, k, 2). Returns (n, 2, 3). The closed form of Umeyama (1991) in
     two dimensions without reflection, written with sums alone so that a CUDA kernel does the same arithmetic.
-    Degenerate input (all points of a face in one place) maps by scale 1.
+    Degenerate input (all points in one place, or the fit of scale 0) maps by scale 1.
     """
     src = np.asarray(source, np.float64)
     dst = np.broadcast_to(np.asarray(target, np.float64), src.shape)
     src_mean, dst_mean = src.mean(axis=1), dst.mean(axis=1)
     s, d = src - src_mean[:, None], dst - dst_mean[:, None]
-    spread = (s * s).sum(axis=(1, 2))
-    safe = np.where(spread > 1e-12, spread, 1.0)
-    a = np.where(spread > 1e-12, (s * d).sum(axis=(1, 2)) / safe, 1.0)
-    b = np.where(spread > 1e-12, (s[..., 0] * d[..., 1] - s[..., 1] * d[..., 0]).sum(axis=1) / safe, 0.0)
+    spread = np.maximum((s * s).sum(axis=(1, 2)), 1e-12)
+    a = (s * d).sum(axis=(1, 2)) / spread
+    b = (s[..., 0] * d[..., 1] - s[..., 1] * d[..., 0]).sum(axis=1) / spread
+    flat = a * a + b * b < 1e-12
+    a, b = np.where(flat, 1.0, a), np.where(flat, 0.0, b)
     out = np.empty((len(src), 2, 3), np.float64)
     out[:, 0, 0], out[:, 0, 1], out[:, 1, 0], out[:, 1, 1] = a, -b, b, a
     out[:, :, 2] = dst_mean - np.einsum("nij,nj->ni", out[:, :, :2], src_mean)

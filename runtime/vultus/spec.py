@@ -83,7 +83,7 @@ class Head:
     softmax, sigmoid: logits (batch, len(labels)), written in the order of the record's own labels.
     group_age: logits (batch, count + group - 1) of overlapping age groups (AGEn, Tan et al. 2017); the ages
     are first ... first + count - 1.
-    landmarks: (batch, 2 * points) as shares of the crop's side from its centre.
+    landmarks: (batch, 2 * count) as shares of the crop's side from its centre.
     euler: (batch, 3) yaw, pitch, roll in units of 90 degrees, in the crop's frame.
     percent: one logit a face, 0-100 after the sigmoid.
     """

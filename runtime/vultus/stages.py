@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vultus.decode.heads import check_heads, decode_into
 from vultus.engines import Engine
 from vultus.errors import SpecError
 from vultus.geometry import similarity_from_points, template_points
@@ -83,7 +84,7 @@ class FaceStage:
     def __init__(self, engine: Engine, attributes: Collection[str]) -> None:
         self.engine = engine
         self.attributes = attributes
-        self._decoder: Any = import_module("vultus.decode.heads")
+        check_heads(engine.spec)
         self._crops = np.empty((0, 3, engine.spec.input.height, engine.spec.input.width), np.float32)
 
     def __call__(self, bgr: Pixels, faces: FaceArray, watch: Stopwatch) -> None:
@@ -102,4 +103,4 @@ class FaceStage:
         with watch.stage("face"):
             outputs = self.engine(crops)
         with watch.stage("decode_faces"):
-            self._decoder.decode_into(outputs, spec, affines, faces, self.attributes)
+            decode_into(outputs, spec, affines, faces, self.attributes)

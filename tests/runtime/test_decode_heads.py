@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vultus.decode.heads import decode_into, group_age, output_width, softmax
+from vultus.decode.heads import check_heads, decode_into, group_age, output_width, softmax
 from vultus.errors import ModelError, SpecError
 from vultus.geometry import apply_affine, similarity_from_points
 from vultus.spec import Head, InputSpec, ModelSpec
@@ -220,7 +220,7 @@ def test_heads_that_do_not_fit_the_record_are_refused(
     output: str, changes: dict[str, object], message: str
 ) -> None:
     with pytest.raises(SpecError, match=message):
-        decode_into(random_outputs(1), without(SPEC, output, **changes), turns(1), empty_faces(1), ATTRIBUTES)
+        check_heads(without(SPEC, output, **changes))
 
 
 def test_a_missing_output_is_an_error_that_names_what_came() -> None:

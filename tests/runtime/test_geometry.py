@@ -64,6 +64,14 @@ def test_a_fit_is_the_least_squares_one() -> None:
         assert error(best) <= error(best + np.array([[a, -b, x], [b, a, y]]))
 
 
+SQUARE = np.array([[[1.0, 1], [1, -1], [-1, -1], [-1, 1], [0, 0]]])
+
+
+def test_a_fit_of_scale_zero_stays_invertible() -> None:
+    reflected = SQUARE[0] * np.array([1.0, -1.0])
+    assert np.isfinite(invert_affine(similarity_from_points(SQUARE, reflected))).all()
+
+
 @pytest.mark.parametrize("points", [np.zeros((1, 5, 2)), np.full((1, 5, 2), 7.0)])
 def test_points_in_one_place_map_by_scale_one(points: np.ndarray) -> None:
     matrix = similarity_from_points(points, template_points(112))[0]

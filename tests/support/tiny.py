@@ -38,7 +38,7 @@ FACE_NETWORK = ModelSpec(
     task="face",
     input=InputSpec("image", 32, 32),
     heads=(
-        Head("landmarks", "landmarks", "landmarks"),
+        Head("landmarks", "landmarks", "landmarks", count=68),
         Head("pose", "euler", "pose"),
         Head("age", "group_age", "age", count=101, group=3),
         Head("gender", "softmax", "gender", GENDERS),
@@ -46,7 +46,7 @@ FACE_NETWORK = ModelSpec(
         Head("expression", "softmax", "expression", EXPRESSIONS),
         Head("smile", "percent", "smile"),
         Head("attractiveness", "percent", "attractiveness"),
-        Head("eyeglasses", "sigmoid", "eyeglasses"),
+        Head("eyeglasses", "sigmoid", "eyeglasses", ("eyeglasses",)),
         Head("facial_hair", "sigmoid", "facial_hair", FACIAL_HAIR),
     ),
     licence="Apache-2.0",

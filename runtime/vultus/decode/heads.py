@@ -17,7 +17,7 @@ from vultus.geometry import apply_affine, invert_affine, rotation_of
 from vultus.spec import Head, ModelSpec
 from vultus.types import ETHNICITIES, EXPRESSIONS, FACIAL_HAIR, GENDERS, FaceArray
 
-__all__ = ["decode_into", "group_age", "output_width", "softmax"]
+__all__ = ["check_heads", "decode_into", "group_age", "output_width", "softmax"]
 
 Array = npt.NDArray[np.float64]
 
@@ -47,14 +47,13 @@ def decode_into(
 
     outputs: (k, width) a head, raw as the network gives them. affines: (k, 2, 3) frame -> crop. faces: (k,) of
     dtype FACE, changed in place. A face whose output of a head is not finite gets NaN there: not measured.
-    Raises SpecError when a head cannot be decoded, ModelError when an output is missing or misshapen.
+    Heads must have passed `check_heads`. Raises ModelError when an output is missing or misshapen.
     """
     matrices = np.asarray(affines, np.float64).reshape(-1, 2, 3)
     if len(matrices) != len(faces):
         raise ModelError(f"{len(faces)} faces came with {len(matrices)} affines; expected one for each")
     for head in spec.heads:
         if head.field in attributes:
-            _check(head, spec)
             values = _values(outputs, head, spec, len(faces))
             with np.errstate(invalid="ignore"):
                 _DECODERS[head.kind](values, head, spec, matrices, faces)
@@ -66,8 +65,13 @@ def output_width(head: Head) -> int:
     return widths.get(head.kind, len(head.labels))
 
 
+def check_heads(spec: ModelSpec) -> None:
+    """Raise SpecError when a head does not fit the field of the record that it names."""
+    for head in spec.heads:
+        _check(head, spec)
+
+
 def _check(head: Head, spec: ModelSpec) -> None:
-    """Refuse a head that does not fit the field of the record that it names."""
     problem = ""
     known, labels = FIELD_LABELS.get(head.field, ()), head.labels
     if head.field not in _FIELDS[head.kind]:
