@@ -1,0 +1,128 @@
+"""`vultus-export`: from PyTorch or a foreign ONNX file to a model that the runtime reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from vultus.errors import VultusError
+
+if TYPE_CHECKING:
+    from vultus_export.report import Made
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Export models for the edge. Exit codes: 0 written, 1 the model or a file was refused, 2 usage.",
+)
+
+Out = Annotated[Path, typer.Option("--out", help="ONNX file to write; it appears whole or not at all.")]
+Spec = Annotated[Path | None, typer.Option("--spec", help="The model's spec in TOML.")]
+Attributes = Annotated[
+    str | None, typer.Option("--attributes", help="Keep only these heads, comma-separated: age,smile.")
+]
+Pictures = Annotated[
+    list[Path] | None, typer.Option("--pictures", help="Picture or folder to compare on; may be repeated.")
+]
+
+
+@app.callback()
+def root() -> None:
+    """Keep every command a named one, also while there are few."""
+
+
+@app.command("onnx")
+def onnx_command(
+    out: Out,
+    model: Annotated[
+        str | None,
+        typer.Argument(help="Recipe of a system: its name (detector-s) or a TOML file.", show_default=False),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", help="Trained weights, such as runs/detector-s/best.pt.")
+    ] = None,
+    module: Annotated[
+        str | None, typer.Option("--module", help="Your own network: package.module:factory.")
+    ] = None,
+    spec: Spec = None,
+    attributes: Attributes = None,
+    pictures: Pictures = None,
+) -> None:
+    """Export a PyTorch network to ONNX and prove that it answers as PyTorch does."""
+    _check_usage(model, module, checkpoint, spec)
+    with _clear_errors():
+        from vultus_export.build import export_module
+        from vultus_export.subjects import from_factory, from_recipe
+
+        if module and spec:
+            subject = from_factory(module, spec, checkpoint)
+        elif model and checkpoint:
+            subject = from_recipe(model, checkpoint)
+        heads = _names(attributes)
+        _show(export_module(subject.ready, subject.spec, out, heads, pictures or [], subject.trained))
+
+
+@app.command("adopt")
+def adopt_command(
+    file: Annotated[Path, typer.Argument(help="Foreign ONNX file.")],
+    spec: Annotated[Path, typer.Option("--spec", help="The model's spec in TOML.")],
+    out: Out,
+    attributes: Attributes = None,
+    pictures: Pictures = None,
+) -> None:
+    """Give a foreign ONNX file a spec, so that the runtime reads it."""
+    with _clear_errors():
+        from vultus_export.build import adopt_file
+
+        _show(adopt_file(file, spec, out, _names(attributes), pictures or []))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _check_usage(model: str | None, module: str | None, checkpoint: Path | None, spec: Path | None) -> None:
+    if (model is None) == (module is None):
+        raise typer.BadParameter("name either a recipe or --module package.module:factory")
+    if model and not checkpoint:
+        raise typer.BadParameter("a recipe needs --checkpoint; random weights are never exported")
+    if bool(module) != bool(spec):
+        raise typer.BadParameter("--module and --spec go together; a recipe brings its own spec")
+
+
+def _names(attributes: str | None) -> tuple[str, ...] | None:
+    return (
+        None if attributes is None else tuple(name.strip() for name in attributes.split(",") if name.strip())
+    )
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Turn what vultus raises into one line and exit code 1."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        yield
+    except ImportError as error:
+        console.print(f"error: {error}; pip install 'vultus[export]'", markup=False)
+        raise typer.Exit(1) from error
+    except VultusError as error:
+        console.print(f"error: {error}", markup=False)
+        raise typer.Exit(1) from error
+
+
+def _show(made: Made) -> None:
+    from vultus_export.report import show
+
+    show(made, Console(highlight=False))
+
+
+if __name__ == "__main__":
+    main()
