@@ -1,0 +1,66 @@
+"""The licences of a bundle's models: known, and with their texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from vultus.errors import ModelError
+
+__all__ = ["licence_texts"]
+
+OWN = "Apache-2.0"
+
+
+def licence_texts(models: Iterable[tuple[Path, str]]) -> dict[str, bytes]:
+    """Return the texts of all licences that the models name: licences/ID.txt -> text.
+
+    models: (file, SPDX expression) of each. The text of Apache-2.0 comes with vultus, any other from the file
+    LICENSES/ID.txt beside the model. Raises ModelError for a model without a licence or a licence without a text.
+    """
+    found: dict[str, bytes] = {}
+    for file, expression in models:
+        for licence in _identifiers(file, expression):
+            found[f"licences/{licence}.txt"] = _text(file, licence)
+    return found
+
+
+def _identifiers(file: Path, expression: str) -> list[str]:
+    """Return the SPDX identifiers of an expression such as `Apache-2.0 AND MIT`."""
+    from license_expression import (  # type: ignore[import-untyped]
+        ExpressionError,
+        get_spdx_licensing,
+    )
+
+    try:
+        names = list(map(str, get_spdx_licensing().license_keys(expression)))
+    except ExpressionError as error:
+        raise ModelError(
+            f"the licence of {file}, {expression!r}, is no SPDX expression ({error}); correct its spec and export "
+            "or adopt it again"
+        ) from error
+    if not names or "unknown" in (name.lower() for name in names):
+        raise ModelError(
+            f"the licence of {file} is unknown, and a bundle is made to be passed on; put its SPDX identifier "
+            "into its spec and export or adopt it again"
+        )
+    return names
+
+
+def _text(file: Path, licence: str) -> bytes:
+    path = file.parent / "LICENSES" / f"{licence}.txt"
+    if path.is_file():
+        return path.read_bytes()
+    own = _own_text() if licence == OWN else None
+    if own is None:
+        raise ModelError(f"the text of the licence {licence} of {file} is missing; put it into {path}")
+    return own.encode()
+
+
+def _own_text() -> str | None:
+    """Return the text of vultus' own licence, which every distribution of it carries."""
+    try:
+        return distribution("vultus").read_text("licenses/LICENSE")
+    except PackageNotFoundError:
+        return None
