@@ -1,0 +1,1 @@
+"""vultus-det: the face detector, its labels, mosaics, targets, losses and evaluation."""
