@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tarfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = measure(asked)
         write_json(asked.json, result)
-    except (VultusError, OSError, ValueError) as error:
+    except (VultusError, OSError, ValueError, tarfile.TarError) as error:
         print(f"accuracy: {error}", file=sys.stderr)
         return 1
     print_figures(result)

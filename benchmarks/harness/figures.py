@@ -72,13 +72,18 @@ def nothing(keys: tuple[str, ...], note: str) -> dict[str, Any]:
 
 
 def figure_or_note(figure: Figure, measured: Measured) -> dict[str, Any]:
-    """Return a figure's entry over the faces whose field was measured, or empty with the reason."""
+    """Return a figure's entry over the faces whose field was measured, or an empty one with the reason."""
     if not len(measured.faces):
         return nothing(figure.keys, f"no face of {figure.source} was found")
     known = ~np.isnan(measured.faces[figure.field].reshape(len(measured.faces), -1)).any(axis=1)
     if not known.any():
         return nothing(figure.keys, f"the models do not measure {figure.field}")
-    return figure.measure(measured.where(known), figure.path)
+    try:
+        return figure.measure(measured.where(known), figure.path)
+    except KeyError as error:
+        return nothing(figure.keys, f"set {figure.source} has no column {error}")
+    except ValueError as error:
+        return nothing(figure.keys, f"the labels of set {figure.source} cannot be read: {error}")
 
 
 def _grouped(groups: npt.NDArray[np.str_], name: str, metric: Callable[[Index], float]) -> dict[str, Any]:

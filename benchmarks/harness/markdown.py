@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from harness.report import leaves
+from harness.report import leaves, size_of
 
 __all__ = ["NOT_MEASURED", "figure_rows", "full_table", "replace_tables", "short_table", "table"]
 
@@ -85,8 +85,7 @@ def figure_rows(path: str, entry: dict[str, Any]) -> Iterator[tuple[str, str, st
         yield f"`{path}`", "-", entry.get("note", ""), "0"
         return
     for key, sides in entry["ci95"].items():
-        size = entry.get("n_10plus" if key == "accuracy_10plus" else "n")
-        yield f"`{path}.{key}`", number(entry[key]), interval(sides), str(size)
+        yield f"`{path}.{key}`", number(entry[key]), interval(sides), str(size_of(entry, key))
     for key, groups in entry.items():
         if isinstance(groups, dict) and key != "ci95":
             yield from _group_rows(f"{path}.{key}", groups)

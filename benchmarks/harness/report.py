@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["leaves", "print_figures"]
+__all__ = ["leaves", "print_figures", "size_of"]
 
 GROUPS = (
     "detector",
@@ -33,6 +33,11 @@ def leaves(result: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{group}.{leaf}", entry
 
 
+def size_of(entry: dict[str, Any], key: str) -> int:
+    """Return how many faces or boxes a figure of an entry is over."""
+    return int(entry.get("n" + key.removeprefix("accuracy"), entry["n"]))
+
+
 def print_figures(result: dict[str, Any]) -> None:
     """Print a result as a table on standard output."""
     names = ", ".join(f"{model['name']} {model['version']}" for model in result["models"])
@@ -55,7 +60,7 @@ def _rows(path: str, entry: dict[str, Any]) -> Iterator[tuple[str, str, str, str
     for key, interval in entry["ci95"].items():
         value = entry[key]
         sides = f"{interval[0]:.4g} - {interval[1]:.4g}" if interval else ""
-        yield f"{path}.{key}", "-" if value is None else f"{value:.4g}", sides, str(entry["n"])
+        yield f"{path}.{key}", "-" if value is None else f"{value:.4g}", sides, str(size_of(entry, key))
 
 
 def _shares(shares: dict[str, float]) -> str:

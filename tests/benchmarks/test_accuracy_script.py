@@ -222,6 +222,24 @@ def test_what_cannot_be_done_is_one_clear_line(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_script_needs_no_framework() -> None:
+    code = f"import sys; sys.path.insert(0, {str(Path(accuracy.__file__).parent)!r}); import accuracy\n"
+    code += "print(*{'torch', 'onnx', 'vultus_export'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_a_damaged_set_is_one_clear_line(
+    tiny_models: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_all(tmp_path)
+    (tmp_path / "celeba.tar").write_bytes(b"no archive" * 100)
+    given = ["--data", str(tmp_path), "--json", str(tmp_path / "out.json"), "--models"]
+    assert accuracy.main([*given, *map(str, tiny_models)]) == 1
+    assert capsys.readouterr().err.startswith("accuracy: ")
+    assert not (tmp_path / "out.json").exists()
+
+
 def test_the_script_runs_by_its_name(sets: Path, tiny_models: list[Path], tmp_path: Path) -> None:
     script = Path(accuracy.__file__)
     command = [sys.executable, str(script), "--data", str(sets), "--sets", "scenes,celeba"]

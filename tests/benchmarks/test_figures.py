@@ -122,10 +122,21 @@ def test_what_is_not_measured_is_null_with_the_reason(figure: Figure) -> None:
     assert nobody["note"] == f"no face of {figure.source} was found"
 
 
-def test_an_unknown_label_is_refused() -> None:
-    faces = measured(rows_of({"expression": "bored"}), expression=chosen(EXPRESSIONS, "sad"))
-    with pytest.raises(ValueError, match="labels bored are unknown; expected some of angry, disgust"):
-        figure_or_note(BY_PATH["expression.fer2013"], faces)
+@pytest.mark.parametrize(
+    ("label", "note"),
+    [
+        (
+            {"expression": "bored"},
+            "the labels of set fer2013 cannot be read: labels bored are unknown; expected",
+        ),
+        ({"mood": "sad"}, "set fer2013 has no column 'expression'"),
+    ],
+)
+def test_labels_that_cannot_be_read_are_named(label: dict[str, object], note: str) -> None:
+    faces = measured(rows_of(label), expression=chosen(EXPRESSIONS, "sad"))
+    entry = figure_or_note(BY_PATH["expression.fer2013"], faces)
+    assert (entry["accuracy"], entry["n"]) == (None, 0)
+    assert entry["note"].startswith(note)
 
 
 def detections(text: str, boxes: list[list[float]], scores: list[float]) -> Detections:
