@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vultus.cli.doctor import doctor
-from vultus.cli.models import models
-from vultus.cli.run import run
+from vultus.cli import doctor, models, run
 
 __all__ = ["app", "main"]
 
@@ -21,9 +19,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog="Example: vultus run photos --draw drawn --json faces.jsonl",
 )
-app.command(epilog="Example: vultus run photos --draw drawn --json faces.jsonl")(run)
-app.command(epilog="Example: vultus doctor --json")(doctor)
-app.add_typer(models, name="models")
+app.command(epilog="Example: vultus run photos --draw drawn --json faces.jsonl")(run.run)
+app.command(epilog="Example: vultus doctor --json")(doctor.doctor)
+app.add_typer(models.models, name="models", epilog="Example: vultus models list")
 
 
 def _print_version(wanted: bool) -> None:

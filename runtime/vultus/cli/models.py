@@ -26,7 +26,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @models.command("list", epilog="Example: vultus models list")
-def list_models(as_json: AsJson = False) -> None:
+def _list_models(as_json: AsJson = False) -> None:
     """List the installed models: name, task, input size, precision, licence and card."""
     with clean_exit():
         from vultus.zoo import installed_models
@@ -92,7 +92,7 @@ def _print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
 
 
 @models.command("show", epilog="Example: vultus models show vultus-det-s --json")
-def show_model(
+def _show_model(
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="A model file, or the name of an installed model.")
     ],

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vultus.sinks import Sink
     from vultus.types import Frame, Result
 
-__all__ = ["run"]
+__all__ = ["Device", "run"]
 
 FEW = 4  # up to so many pictures, each gets a table
 

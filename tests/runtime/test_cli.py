@@ -1,0 +1,61 @@
+"""The command itself: help, version, quick start, and no traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from vultus import __version__
+from vultus.cli import app
+
+COMMANDS = [[], ["run"], ["doctor"], ["models"], ["models", "list"], ["models", "show"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(command: list[str]) -> None:
+    shown = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "100"})
+    assert shown.exit_code == 0
+    assert f"Usage: vultus {' '.join(command)}".strip() in shown.output
+    assert "Example: vultus " in shown.output
+
+
+def test_no_command_is_left_out() -> None:
+    known = {
+        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+    }
+    groups = {group.name for group in app.registered_groups}
+    assert known | groups <= {command[0] for command in COMMANDS if command}
+
+
+def test_the_version_is_printed() -> None:
+    shown = CliRunner().invoke(app, ["--version"])
+    assert (shown.exit_code, shown.output) == (0, f"vultus {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run"], "Missing argument 'SOURCE'"),
+        (["fly"], "No such command 'fly'"),
+        (["run", "--fast", "x.jpg"], "No such option: --fast"),
+        (["run", "x.jpg", "--device", "gpu"], "'gpu' is not one of 'auto', 'cpu', 'cuda'"),
+        (["run", "x.jpg", "--threads", "many"], "Invalid value for '--threads'"),
+    ],
+)
+def test_usage_errors_are_two(arguments: list[str], message: str) -> None:
+    shown = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    assert shown.exit_code == 2
+    assert message in shown.output
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom vultus.cli import app\n"
+        "try: app(['run', '--help'])\nexcept SystemExit: pass\n"
+        "print([m for m in ('cv2', 'numpy', 'onnxruntime', 'msgspec') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
