@@ -43,11 +43,12 @@ def write_set(folder: Path, name: str, rows: list[dict[str, str]]) -> None:
             archive.addfile(member, io.BytesIO(data))
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of three small sets and a teacher that knows nothing."""
+    tmp_path = tmp_path_factory.mktemp("sets")
     plain = {"split": "train", "width": "96", "height": "80"}
-    write_set(tmp_path, "crowds", [{"file": f"c{i}.png", **plain, "boxes": CROWD} for i in range(24)])
+    write_set(tmp_path, "crowds", [{"file": f"c{i}.png", **plain, "boxes": CROWD} for i in range(12)])
     five = {f"{name}_{axis}": str(at[k]) for name, at in POINTS.items() for k, axis in enumerate("xy")}
     write_set(tmp_path, "mtfl", [{"file": f"m{i}.png", **plain, **five} for i in range(3)])
     scenes = [{"file": f"s{i}.png", **plain} for i in range(6)]
@@ -73,14 +74,14 @@ def faces_at(*rows: tuple[float, float, float, float, float]) -> FaceArray:
 
 def test_of_scenes_only_every_second_row_is_learned_from(data: Path) -> None:
     assert [row["file"] for row in training_rows(open_set(data, "scenes"))] == ["s0.png", "s2.png", "s4.png"]
-    assert len(training_rows(open_set(data, "crowds"))) == 24
+    assert len(training_rows(open_set(data, "crowds"))) == 12
 
 
 def test_the_cache_holds_the_pictures_and_their_truth(data: Path) -> None:
     made = open_pictures(data, "crowds", data / "cache", data / "teacher.pth")
     again = open_pictures(data, "crowds", data / "cache", data / "absent.pth")
     source = open_set(data, "crowds")
-    assert len(made) == len(again) == 24
+    assert len(made) == len(again) == 12
     for i, file in enumerate(made.files):
         row = next(row for row in source.rows if row["file"] == file)
         np.testing.assert_array_equal(made.picture(i), source.picture(row))

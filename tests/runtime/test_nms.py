@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vultus.decode.nms import suppress
+from vultus.decode.nms import BLOCK, suppress
 from vultus.errors import InputError
 from vultus.geometry import box_iou
 
@@ -54,6 +54,15 @@ def test_equals_the_plain_definition(case: tuple[np.ndarray, np.ndarray], iou: f
 )
 def test_cases(boxes: object, scores: list[float], iou: float, kept: list[int]) -> None:
     assert suppress(np.asarray(boxes, float), scores, iou).tolist() == kept
+
+
+@pytest.mark.parametrize("count", [BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 7])
+def test_blocks_leave_no_seam(count: int) -> None:
+    rng = np.random.default_rng(count)
+    low = rng.integers(0, 120, (count, 2))
+    boxes = np.concatenate([low, low + rng.integers(5, 25, (count, 2))], 1).astype(np.float32)
+    scores = rng.permutation(count).astype(np.float32)
+    assert suppress(boxes, scores, 0.313).tolist() == plain_suppress(boxes, scores, 0.313)
 
 
 def test_stops_after_the_most_that_are_wanted() -> None:

@@ -9,6 +9,9 @@ from vultus.errors import InputError
 
 __all__ = ["suppress"]
 
+BLOCK = 128
+"""Boxes compared at a time: large enough to be fast, small enough that a bad picture costs no memory."""
+
 
 def suppress(
     boxes: npt.ArrayLike, scores: npt.ArrayLike, iou: float, most: int | None = None
@@ -25,31 +28,37 @@ def suppress(
         raise InputError(f"boxes (n, 4) and scores (n,) are needed, not {b.shape} and {s.shape}")
     order = np.argsort(-s, kind="stable")
     b = b[order]
-    areas = _areas(b)
-    alive = np.ones(len(s), bool)
     kept: list[int] = []
     limit = len(s) if most is None else most
-    for i in range(len(s)):
+    for start in range(0, len(s), BLOCK):
         if len(kept) >= limit:
             break
+        block = b[start : start + BLOCK]
+        alive = np.logical_not((_overlaps(b[kept], block) > iou).any(axis=0), dtype=bool)
+        kept.extend(start + i for i in _standing(alive, _overlaps(block, block) > iou))
+    return np.asarray(order[kept[:limit]], np.intp)
+
+
+def _standing(alive: npt.NDArray[np.bool_], struck: npt.NDArray[np.bool_]) -> list[int]:
+    """Return who stands of a block in order, where struck (n, n) tells whom each would strike; eats `alive`."""
+    standing = []
+    for i in range(len(alive)):
         if alive[i]:
-            kept.append(i)
-            alive[i + 1 :] &= _overlap(b[i], areas[i], b[i + 1 :], areas[i + 1 :]) <= iou
-    return np.asarray(order[kept], np.intp)
+            standing.append(i)
+            alive &= ~struck[i]
+    return standing
+
+
+def _overlaps(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the (n, m) intersection over union of boxes (n, 4) and (m, 4), in single precision throughout."""
+    a, b = first[:, None], second[None]
+    wide = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0])
+    tall = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1])
+    inter = np.maximum(wide, 0) * np.maximum(tall, 0)
+    union = _areas(first)[:, None] + _areas(second) - inter
+    return np.asarray(inter / np.maximum(union, np.float32(1e-12)), np.float32)
 
 
 def _areas(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
     return np.asarray(sides[:, 0] * sides[:, 1], np.float32)
-
-
-def _overlap(
-    box: npt.NDArray[np.float32],
-    area: np.float32,
-    others: npt.NDArray[np.float32],
-    areas: npt.NDArray[np.float32],
-) -> npt.NDArray[np.float32]:
-    """Return the intersection over union of one box with the others (n,)."""
-    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
-    inter = np.maximum(sides[:, 0], 0) * np.maximum(sides[:, 1], 0)
-    return np.asarray(inter / np.maximum(area + areas - inter, np.float32(1e-12)), np.float32)
