@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -11,6 +12,7 @@ from vultus.errors import ModelError
 __all__ = ["licence_texts"]
 
 OWN = "Apache-2.0"
+REFERENCE = re.compile(r"LicenseRef-[A-Za-z0-9.-]+")
 
 
 def licence_texts(models: Iterable[tuple[Path, str]]) -> dict[str, bytes]:
@@ -33,19 +35,28 @@ def _identifiers(file: Path, expression: str) -> list[str]:
         get_spdx_licensing,
     )
 
+    licensing = get_spdx_licensing()
     try:
-        names = list(map(str, get_spdx_licensing().license_keys(expression)))
+        names = list(map(str, licensing.license_keys(expression)))
+        unknown = set(map(str, licensing.unknown_license_keys(expression)))
     except ExpressionError as error:
-        raise ModelError(
-            f"the licence of {file}, {expression!r}, is no SPDX expression ({error}); correct its spec and export "
-            "or adopt it again"
-        ) from error
+        raise _no_expression(file, expression, str(error)) from error
     if not names or "unknown" in (name.lower() for name in names):
         raise ModelError(
             f"the licence of {file} is unknown, and a bundle is made to be passed on; put its SPDX identifier "
             "into its spec and export or adopt it again"
         )
+    foreign = sorted(name for name in unknown if not REFERENCE.fullmatch(name))
+    if foreign:
+        raise _no_expression(file, expression, f"{foreign[0]!r} is not on the list; LicenseRef-NAME may be")
     return names
+
+
+def _no_expression(file: Path, expression: str, why: str) -> ModelError:
+    return ModelError(
+        f"the licence of {file}, {expression!r}, is no SPDX expression ({why}); correct its spec and export or "
+        "adopt it again"
+    )
 
 
 def _text(file: Path, licence: str) -> bytes:

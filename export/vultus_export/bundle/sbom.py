@@ -10,10 +10,10 @@ from datetime import datetime, timezone
 from typing import Any
 from uuid import UUID, uuid5
 
-from cyclonedx.factory.license import LicenseFactory
 from cyclonedx.model import HashAlgorithm, HashType, Property
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.license import LicenseExpression
 from cyclonedx.output.json import JsonV1Dot6
 
 import vultus
@@ -57,7 +57,7 @@ def _add(bom: Bom, root: Component, source: Source, sums: Mapping[str, str]) -> 
         type=ComponentType.MACHINE_LEARNING_MODEL,
         bom_ref=told.file,
         description=spec.description or None,
-        licenses=[LicenseFactory().make_from_string(spec.licence)],
+        licenses=[LicenseExpression(spec.licence)],
         hashes=[_hash(sums[told.file])],
         properties=[Property(name=f"vultus:{name}", value=fact) for name, fact in facts.items() if fact],
     )
