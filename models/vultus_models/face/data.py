@@ -1,0 +1,125 @@
+"""Training batches and validation crops from the crop cache, one dictionary of arrays a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vultus.geometry import apply_affine, rotation_of
+from vultus_models.face.augment import FLIP_5, FLIP_68, Jitter, jittered_affines, mirrored, worn
+from vultus_models.face.cache import CROP, FACES, MARGIN, Crops
+from vultus_models.face.labels import LABELS
+from vultus_models.face.surroundings import framed
+
+__all__ = ["Sampler", "plain_batches", "weights_of"]
+
+Targets = dict[str, npt.NDArray[np.generic]]
+Rng = np.random.Generator
+
+
+class Sampler:
+    """Draws augmented crops: first a set by its share, then a face by its weight in the set."""
+
+    def __init__(
+        self,
+        sets: Sequence[Crops],
+        shares: Sequence[float],
+        scenes: npt.NDArray[np.uint8],
+        jitter: Jitter | None = None,
+    ) -> None:
+        self._scenes = scenes
+        self._sets = list(sets)
+        self._shares = np.asarray(shares, np.float64) / np.sum(shares)
+        self._jitter = jitter or Jitter()
+        self._weights = [weights_of(one) for one in self._sets]
+
+    def batch(self, rng: Rng, size: int) -> dict[str, Tensor]:
+        """Return `size` augmented crops (n, CROP, CROP, 3) uint8 BGR under "image" and their targets."""
+        which = rng.choice(len(self._sets), size, p=self._shares)
+        index = [
+            int(np.searchsorted(self._weights[w], d, side="right"))
+            for w, d in zip(which, rng.random(size), strict=True)
+        ]
+        drawn = [(self._sets[w], k) for w, k in zip(which, index, strict=True)]
+        faces = np.empty(size, FACES)
+        for place, (source, k) in enumerate(drawn):
+            faces[place] = source.faces[k]
+        pose = np.stack([source.pose[k] for source, k in drawn])
+        points, five = (faces[name].astype(np.float64) for name in ("points", "five"))
+        affines = jittered_affines(points, five, self._jitter, rng)
+        flip = rng.random(size) < 0.5
+        targets = _targets(faces, pose, affines, flip)
+        affines = np.where(flip[:, None, None], mirrored(affines), affines)
+        images = [self._picture(source, k, one, rng) for (source, k), one in zip(drawn, affines, strict=True)]
+        return _tensors(np.stack(images), targets)
+
+    def _picture(
+        self, source: Crops, index: int, affine: npt.NDArray[np.float64], rng: Rng
+    ) -> npt.NDArray[np.uint8]:
+        border = (128, 128, 128)
+        picture = source.pictures[index]
+        crop = cv2.warpAffine(
+            picture, affine, (CROP, CROP), borderMode=cv2.BORDER_CONSTANT, borderValue=border
+        )
+        return worn(framed(np.asarray(crop, np.uint8), self._scenes, rng), rng)
+
+
+def plain_batches(source: Crops, chosen: npt.NDArray[np.intp], size: int) -> Iterator[dict[str, Tensor]]:
+    """Yield the chosen faces as the runtime would cut them, in batches."""
+    inner = slice(MARGIN, MARGIN + CROP)
+    for start in range(0, len(chosen), size):
+        part = chosen[start : start + size]
+        affines = np.tile(np.array([[1.0, 0.0, -MARGIN], [0.0, 1.0, -MARGIN]]), (len(part), 1, 1))
+        targets = _targets(source.faces[part], source.pose[part], affines, np.zeros(len(part), np.bool_))
+        yield _tensors(source.pictures[part][:, inner, inner], targets)
+
+
+def weights_of(source: Crops) -> npt.NDArray[np.float64]:
+    """Return cumulated sampling weights (n,) that end in 1; faces kept for validation weigh nothing.
+
+    Rare ages, ethnicities, expressions and profiles are drawn more often: each by the inverse square root of
+    its frequency, so they gain without being repeated to death.
+    """
+    labels = source.faces["labels"]
+    weights = (~source.faces["val"]).astype(np.float64)
+    ages = np.nan_to_num(labels["age"], nan=-5) // 5
+    for values in (ages, labels["ethnicity"], labels["expression"], np.abs(labels["profile"] - 3)):
+        _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+        weights *= np.clip(counts.mean() / counts[inverse], 0.2, 25) ** 0.5
+    total = weights.cumsum()
+    return np.asarray(total / total[-1])
+
+
+def _targets(
+    faces: npt.NDArray[np.void],
+    pose: npt.NDArray[np.floating],
+    affines: npt.NDArray[np.float64],
+    flip: npt.NDArray[np.bool_],
+) -> Targets:
+    """Return the labels of faces (n,) in crops cut by `affines` (n, 2, 3) and then mirrored where `flip` says so.
+
+    Places come as shares of the crop's side from its centre, angles in units of 90 degrees.
+    """
+    found: Targets = {name: faces["labels"][name] for name in LABELS.names or ()}
+    for name, order in (("landmarks", FLIP_68), ("five", FLIP_5)):
+        shares = (apply_affine(affines, faces[name]) + 0.5) / CROP - 0.5
+        swapped = shares[:, order] * (-1, 1)
+        found[name] = np.where(flip[:, None, None], swapped, shares).astype(np.float32)
+    turned = np.asarray(pose, np.float64).copy()
+    turned[:, 2] += rotation_of(affines)
+    turned[flip] *= (-1, 1, -1)
+    found["pose"] = (turned / 90).astype(np.float32)
+    return found
+
+
+def _tensors(images: npt.NDArray[np.uint8], targets: Targets) -> dict[str, Tensor]:
+    arrays = {"image": images, **targets}
+    return {
+        name: torch.from_numpy(np.ascontiguousarray(value, np.int64 if value.dtype == np.int8 else None))
+        for name, value in arrays.items()
+    }

@@ -1,0 +1,132 @@
+"""The network: a trunk of plain 3x3 convolutions and light heads on one aligned crop.
+
+Blocks that keep their shape add their input before the activation. In RepVGG (Ding et al. 2021) such a skip is
+part of the kernel; `fold` does that here and takes the batch norms in too, so the exported trunk is nothing but
+3x3 convolutions and ReLUs.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from vultus_models.face.heads import heads, outputs_of
+
+__all__ = ["FaceNet", "fold", "network"]
+
+STAGES = ((16, 1), (32, 2), (64, 3), (96, 2), (160, 1))
+"""Width and number of blocks of each stage; the first block of every stage halves the side."""
+
+PLACED = ("landmarks", "pose")
+"""Heads that need to know where in the crop things are."""
+
+PLACES = 128
+"""Width of the vector that those heads read."""
+
+
+class Block(nn.Module):
+    """A 3x3 convolution with batch norm, its input added where the shape stays, then ReLU."""
+
+    def __init__(self, inside: int, outside: int, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inside, outside, 3, stride, 1, bias=False)
+        self.norm: nn.Module = nn.BatchNorm2d(outside)
+        self.skip = inside == outside and stride == 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.norm(self.conv(x))
+        return torch.relu(x + y if self.skip else y)
+
+
+class FaceNet(nn.Module):
+    """Trunk and heads. `forward` gives the raw outputs as a tuple in the order of the heads.
+
+    Landmarks and pose are read from the 7x7 map, where places are still told apart; the attributes from an
+    embedding of the 4x4 map. `auxiliary` is a head that only the training uses.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__()
+        model = config.get("model", {})
+        stages: Sequence[Sequence[int]] = model.get("stages", STAGES)
+        shape, embedding = int(model.get("shape", 24)), int(model.get("embedding", 160))
+        widths = [3, *(width for width, _ in stages)]
+        self.heads = heads(config)
+        self.stages = nn.ModuleList(
+            _stage(widths[k], width, blocks) for k, (width, blocks) in enumerate(stages)
+        )
+        side = int(model.get("side", 112)) >> (len(stages) - 1)
+        self.shape = _reduced(widths[-2], shape, side, PLACES)
+        self.embedding = _reduced(widths[-1], 64, (side + 1) // 2, embedding)
+        self.drop: nn.Module = nn.Dropout(float(model.get("dropout", 0.1)))
+        self.out = nn.ModuleDict(
+            {
+                h.output: nn.Linear(PLACES if h.output in PLACED else embedding, outputs_of(h))
+                for h in self.heads
+            }
+        )
+        self.auxiliary = nn.Linear(embedding, 1)
+
+    def raw(self, x: Tensor) -> dict[str, Tensor]:
+        """Return every output by name, with the training's auxiliary one."""
+        for stage in self.stages[:-1]:
+            x = stage(x)
+        shape = self.shape(x)
+        features = self.drop(self.embedding(self.stages[-1](x)))
+        out = {name: head(shape if name in PLACED else features) for name, head in self.out.items()}
+        return {**out, "auxiliary": self.auxiliary(features)}
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the raw outputs of crops (n, 3, side, side) in the order of the heads."""
+        out = self.raw(x)
+        return tuple(out[head.output] for head in self.heads)
+
+
+def _stage(inside: int, outside: int, blocks: int) -> nn.Sequential:
+    rest = (Block(outside, outside, 1) for _ in range(blocks - 1))
+    return nn.Sequential(Block(inside, outside, 2), *rest)
+
+
+def _reduced(inside: int, channels: int, side: int, outside: int) -> nn.Sequential:
+    """Return a map to vector step that keeps the places: fewer channels, then one dense layer."""
+    return nn.Sequential(
+        nn.Conv2d(inside, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(channels * side * side, outside),
+        nn.ReLU(),
+    )
+
+
+def network(config: dict[str, Any]) -> FaceNet:
+    """Build the network of a recipe, untrained."""
+    return FaceNet(config)
+
+
+def fold(trained: FaceNet) -> FaceNet:
+    """Return a copy for inference: batch norms and skips inside the kernels, dropout gone."""
+    net = copy.deepcopy(trained).eval()
+    net.drop = nn.Identity()
+    for block in [module for module in net.modules() if isinstance(module, Block)]:
+        block.conv = _folded(block.conv, block.norm)
+        if block.skip:
+            nn.init.dirac_(identity := torch.empty_like(block.conv.weight))
+            block.conv.weight.data += identity
+        block.norm, block.skip = nn.Identity(), False
+    for reduced in (net.shape, net.embedding):
+        reduced[0], reduced[1] = _folded(reduced[0], reduced[1]), nn.Identity()
+    return net
+
+
+def _folded(conv: nn.Module, norm: nn.Module) -> nn.Conv2d:
+    if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+        return fuse_conv_bn_eval(conv, norm)
+    raise ValueError(
+        f"only a convolution and its batch norm fold; these are {conv} and {norm}: folded before?"
+    )
