@@ -185,9 +185,11 @@ def _with_progress(
 ) -> Iterator[tuple[str, Frame | SourceError]]:
     """Pass the frames on under a progress bar where a person watches and there are many."""
     few = total is not None and total <= FEW
+    if quiet or few or not console.is_terminal:
+        yield from frames
+        return
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    bar = Progress(*columns, console=console, transient=True, disable=quiet or few or not console.is_terminal)
-    with bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         yield from bar.track(frames, total=total, description="pictures")
 
 
