@@ -15,7 +15,7 @@ from vultus_models.detector.targets import FACE, IGNORED
 
 __all__ = ["boxes_from_values", "detector_loss", "diou", "gathered"]
 
-BOX_WEIGHT, POINT_WEIGHT = 2.0, 0.25
+BOX_WEIGHT, POINT_WEIGHT, EMPTY_WEIGHT = 2.0, 0.25, 1.25
 
 
 def gathered(maps: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor]]:
@@ -89,6 +89,5 @@ def _score_loss(logits: Tensor, batch: dict[str, Tensor], quality: Tensor) -> Te
     target[batch["picture"], batch["anchor"]] = quality
     off = (logits.detach().sigmoid() - target).abs()
     each = F.binary_cross_entropy_with_logits(logits, target, reduction="none") * off.square()
-    # faces weigh more than the empty rest, as alpha does in focal loss
-    weight = torch.where(batch["state"] == FACE, 1.0, 0.75) * (batch["state"] != IGNORED)
+    weight = torch.where(batch["state"] == FACE, 1.0, EMPTY_WEIGHT) * (batch["state"] != IGNORED)
     return (each * weight).sum()

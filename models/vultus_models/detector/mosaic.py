@@ -20,7 +20,7 @@ Array = npt.NDArray[np.float64]
 Draw = Callable[[np.random.Generator], tuple[Pixels, Labels]]
 """Draws one picture with its labels."""
 
-GRIDS, GRID_SHARES = (1, 2, 3, 4), (0.45, 0.3, 0.15, 0.1)
+GRIDS, GRID_SHARES = (1, 2, 3, 4), (0.5, 0.3, 0.14, 0.06)
 SMALLEST_FACE = 8.0
 VISIBLE, GLIMPSED = 0.6, 0.1
 MOST_ENLARGED = 2.5

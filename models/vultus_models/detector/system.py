@@ -33,12 +33,12 @@ Array = npt.NDArray[np.float64]
 
 SHARES = {
     "crowds": 0.32,
-    "mtfl": 0.24,
-    "landmarks68": 0.13,
+    "mtfl": 0.23,
+    "landmarks68": 0.14,
     "mebeauty": 0.08,
-    "utkface": 0.08,
+    "utkface": 0.07,
     "video68": 0.05,
-    "scenes": 0.07,
+    "scenes": 0.11,
 }
 """How often a tile comes from each set."""
 
