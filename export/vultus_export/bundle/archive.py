@@ -93,9 +93,14 @@ def _chunks(part: Part) -> Iterator[bytes]:
     if isinstance(part, bytes):
         yield part
         return
-    with part.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            yield chunk
+    try:
+        with part.open("rb") as stream:
+            while chunk := stream.read(CHUNK):
+                yield chunk
+    except OSError as error:
+        raise ModelError(
+            f"{part}, which belongs into the bundle, cannot be read: {error.strerror}"
+        ) from error
 
 
 def _digest(part: Part) -> str:

@@ -65,7 +65,7 @@ def test_nothing_is_left_when_the_disk_takes_no_more(signed: Path, tmp_path: Pat
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
         "install(Path(sys.argv[1]), Path(sys.argv[2]))"
     )
-    command = [sys.executable, "-c", code, signed, tmp_path / "models"]
+    command = [sys.executable, "-c", code, str(signed), str(tmp_path / "models")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert "cannot be installed in" in done.stderr
@@ -106,3 +106,12 @@ def test_a_model_must_carry_the_spec_that_the_bundle_shows(parts: dict[str, byte
     with pytest.raises(SpecError, match="has a spec of schema 2, this vultus reads schema 1"):
         install(file, tmp_path / "models")
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_packages_wait_until_a_bundle_is_read() -> None:
+    code = (
+        "import sys\nimport vultus.bundle.load, vultus.cli.verify\n"
+        "print(*[name for name in ('cryptography', 'zstandard', 'onnx', 'onnxruntime') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import bundles
 from vultus.bundle.load import install
 from vultus.bundle.verify import verify_bundle
 from vultus.errors import DeviceError, ModelError
+from vultus_export.bundle.signing import SecretKey
 
 MODEL = "models/tiny-detector.onnx"
 FILES = [
@@ -59,7 +61,7 @@ def test_without_a_key_nothing_is_said_of_the_signer(signed: Path) -> None:
 
 def test_any_changed_byte_of_the_archive_is_refused(signed: Path, tmp_path: Path) -> None:
     data = signed.read_bytes()
-    places = {*range(64), *range(0, len(data), 7), *range(len(data) - 64, len(data))}
+    places = {*range(64), *range(0, len(data), 23), *range(len(data) - 64, len(data))}
     file = tmp_path / "changed.tar.zst"
     for place in sorted(places):
         file.write_bytes(flipped(data, place))
@@ -145,7 +147,7 @@ def test_the_wrong_key_is_refused_by_name(signed: Path, tmp_path: Path) -> None:
 
 
 def test_a_key_that_takes_the_signers_name_is_refused(signed: Path, tmp_path: Path) -> None:
-    thief = bundles.SecretKey(bundles.KEY.id, bundles.OTHER_KEY.seed)
+    thief = SecretKey(bundles.KEY.id, bundles.OTHER_KEY.seed)
     with pytest.raises(ModelError, match="SHA256SUMS does not fit"):
         verify_bundle(signed, bundles.public_key(tmp_path, thief))
 
@@ -168,7 +170,7 @@ def test_a_malformed_signature_is_refused_without_a_key_too(parts: dict[str, byt
         verify_bundle(bundles.pack(tmp_path / "b.tar.zst", parts))
 
 
-INDEX_CASES = {
+INDEX_CASES: dict[str, tuple[dict[str, object], str]] = {
     "schema": ({"schema": 2}, "bundle.json is of schema 2, this vultus reads schema 1"),
     "type": ({"models": 5}, r"bundle.json is malformed: Expected `array`, got `int`"),
     "unknown key": ({"more": 1}, "bundle.json is not as vultus writes it"),
@@ -185,7 +187,7 @@ def test_a_faulty_index_is_refused(parts: dict[str, bytes], tmp_path: Path, case
         verify_bundle(bundles.pack(tmp_path / "b.tar.zst", bundles.listed_anew(parts)))
 
 
-SUMS_CASES = {
+SUMS_CASES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "empty": (lambda text: b"", "SHA256SUMS is empty, or not sorted"),
     "unsorted": (lambda text: b"".join(reversed(text.splitlines(True))), "not sorted"),
     "twice": (lambda text: text + text.splitlines(True)[-1], "names a file twice"),
