@@ -3,7 +3,7 @@
 
     python benchmarks/pose_edges.py --data DIR
 
-Prints the edges for harness/pose.py, and the accuracy on training rows with them and with those that stand there.
+Prints edges for harness/pose.py and what they reach on these rows, beside those that stand there now.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from rich.progress import track
 from harness.faces import measured_faces
 from harness.figures import SETS
 from harness.pose import YAW_EDGES, fit_edges, yaw_classes
+from harness.scores import accuracy, balanced_accuracy
 from vultus.errors import VultusError
 from vultus.pipeline import Analyzer
 from vultus_models.data.sets import open_set
@@ -40,9 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"pose_edges: {error}", file=sys.stderr)
         return 1
     yaw, truth = found.faces["pose"][:, 0], found.numbers("pose").astype(np.intp)
-    for name, edges in (("fitted", fit_edges(yaw, truth)), ("in use", YAW_EDGES)):
-        right = (yaw_classes(yaw, edges) == truth).mean()
-        print(f"{name}: ({', '.join(f'{edge:.1f}' for edge in edges)}), accuracy {right:.4f}")
+    fits = {"fitted": fit_edges(yaw, truth), "fitted, classes alike": fit_edges(yaw, truth, balanced=True)}
+    for name, edges in {**fits, "in use": YAW_EDGES}.items():
+        guess = yaw_classes(yaw, edges)
+        figures = (
+            f"accuracy {accuracy(guess, truth):.4f}, macro recall {balanced_accuracy(guess, truth, 6):.4f}"
+        )
+        print(f"{name}: ({', '.join(f'{edge:.1f}' for edge in edges)}), {figures}")
     return 0
 
 

@@ -17,7 +17,7 @@ OPENED = re.compile(r"<!-- table:([\w-]+) -->")
 
 SHORT = (
     ("faces found in crowds, AP at IoU .5 / .4", "detector.crowds", ("ap50", "ap40")),
-    ("recall in crowds at 10 false alarms on 728 pictures", "detector.crowds", ("recall_10fp",)),
+    ("recall in crowds at 10 false alarms on `scenes`", "detector.crowds", ("recall_10fp",)),
     ("five points, error in % of the eye distance", "points5.mtfl", ("nme_eye",)),
     ("68 landmarks, error in % of the outer eye distance", "landmarks68.all", ("nme_outer",)),
     ("age, mean error in years", "age.utkface", ("mae",)),
@@ -44,6 +44,8 @@ def number(value: float | None) -> str:
     """Return a figure with as many digits as its interval deserves: three decimals below 2, else two."""
     if value is None:
         return "-"
+    if abs(value) >= 2 and float(value).is_integer():
+        return str(int(value))  # a count
     return f"{value:.3f}" if abs(value) < 2 else f"{value:.2f}"
 
 

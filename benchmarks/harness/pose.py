@@ -19,10 +19,11 @@ def yaw_classes(yaw: npt.ArrayLike, edges: npt.ArrayLike = YAW_EDGES) -> npt.NDA
     return np.searchsorted(np.asarray(edges, np.float64), np.asarray(yaw, np.float64), side="right") + 1
 
 
-def fit_edges(yaw: npt.ArrayLike, classes: npt.ArrayLike) -> tuple[float, ...]:
+def fit_edges(yaw: npt.ArrayLike, classes: npt.ArrayLike, balanced: bool = False) -> tuple[float, ...]:
     """Return the four edges with which the most labelled faces get their class; for training rows only.
 
     The best cuts of the sorted yaws are found by dynamic programming; an edge lies midway between two faces.
+    balanced: let every class weigh the same, however many faces it has.
     """
     order = np.argsort(np.asarray(yaw, np.float64), kind="stable")
     values, label = np.asarray(yaw, np.float64)[order], np.asarray(classes)[order]
@@ -31,6 +32,7 @@ def fit_edges(yaw: npt.ArrayLike, classes: npt.ArrayLike) -> tuple[float, ...]:
     cuts = []
     for own in range(1, 6):
         members = np.concatenate([[0], np.cumsum(label == own)])
+        members = members / max(members[-1], 1) if balanced else members
         start = np.where(usable, right - members, -np.inf) if own > 1 else np.zeros(len(right))
         best = np.maximum.accumulate(start)
         cuts.append(np.maximum.accumulate(np.where(start == best, np.arange(len(best)), 0)))

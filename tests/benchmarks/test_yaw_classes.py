@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations_with_replacement
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,13 +28,15 @@ def test_edges_are_recovered_from_faces_that_they_part() -> None:
     assert fit_edges(yaw, yaw_classes(yaw, EDGES)) == pytest.approx(EDGES, abs=0.5)
 
 
-@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(1, 5)), min_size=2, max_size=12))
-def test_no_other_edges_get_more_faces_right(faces: list[tuple[int, int]]) -> None:
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(1, 5)), min_size=2, max_size=12), st.booleans())
+def test_no_other_edges_get_more_faces_right(faces: list[tuple[int, int]], balanced: bool) -> None:
     yaw, label = np.array([y for y, _ in faces]), np.array([c for _, c in faces])
-    edges = fit_edges(yaw, label)
+    share = 1 / np.bincount(label, minlength=6)[label] if balanced else np.ones(len(label))
+
+    def right(edges: npt.ArrayLike) -> float:
+        return float(share[yaw_classes(yaw, edges) == label].sum())
+
+    edges = fit_edges(yaw, label, balanced)
     assert list(edges) == sorted(edges)
-    tried = [
-        (yaw_classes(yaw, four) == label).sum()
-        for four in combinations_with_replacement(np.arange(-3.5, 4), 4)
-    ]
-    assert (yaw_classes(yaw, edges) == label).sum() == max(tried)
+    best = max(right(four) for four in combinations_with_replacement(np.arange(-3.5, 4), 4))
+    assert right(edges) == pytest.approx(best)
