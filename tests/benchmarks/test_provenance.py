@@ -49,7 +49,7 @@ def test_a_precision_means_the_default_models_at_that_precision(small_zoo: Path)
 
 
 def test_a_file_of_another_precision_than_asked_is_refused(small_zoo: Path) -> None:
-    with pytest.raises(ModelError, match="large-face-fp16.onnx is of precision fp16, not fp32"):
+    with pytest.raises(ModelError, match=r"large-face-fp16\.onnx is of precision fp16, not fp32"):
         choose_models([small_zoo / "large-face-fp16.onnx"], "fp32")
 
 
