@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -15,12 +16,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 import tiny
 from vultus.cli import app
+from vultus.cli.faces import faces_table
 from vultus.sources import find_pictures
-from vultus.types import FACE, GENDERS
+from vultus.types import FACE, GENDERS, empty_faces
 
 VULTUS = [sys.executable, "-c", "from vultus.cli import main; main()"]
 CORNERS = [(32, 64), (160, 32), (96, 128)]
@@ -67,6 +70,23 @@ def test_few_pictures_get_a_table_each(photos: Path, models: list[str]) -> None:
     assert "32,64 16x16" in shown.stdout
     assert "3 pictures, 6 faces; " in shown.stderr
     assert "detect and face ran on ONNX Runtime" in shown.stderr
+
+
+@pytest.mark.parametrize("width", [80, 139, 140, 200])
+def test_tables_fit_the_terminal(width: int) -> None:
+    faces = empty_faces(2)
+    for name in FACE.names or ():
+        faces[name][0] = 1
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(faces_table("a [b] c.jpg", faces, width))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "a [b] c.jpg" in text
+    assert max(map(len, text.splitlines())) <= width
+    assert "\u2026" not in text, "nothing is cut off"
+    assert "nan" not in text, "the second face has no numbers to show"
+    words = " ".join(text.replace("\u2502", " ").split())
+    assert ("age 1 ±1, gender female 100%" in words) == (width < 140)
 
 
 def test_json_lines_hold_the_faces(photos: Path, models: list[str], tmp_path: Path) -> None:
@@ -152,6 +172,18 @@ def test_bad_inputs_are_named_and_the_others_go_on(photos: Path, models: list[st
     ]
     assert "3 pictures, 6 faces, 3 failed" in shown.stderr
     assert len(lines_of((tmp_path / "out.jsonl").read_text())) == 3
+
+
+@pytest.mark.parametrize("size", [(1, 2), (1, 1), (20000, 10), (10, 20000)])
+def test_odd_sizes_run_to_the_end(models: list[str], tmp_path: Path, size: tuple[int, int]) -> None:
+    cv2.imwrite(str(tmp_path / "odd.png"), np.full((size[1], size[0], 3), 255, np.uint8))
+    shown = invoke(tmp_path / "odd.png", *models, "--json", "-", "--draw", tmp_path / "drawn")
+    assert shown.exit_code == 0, shown.output
+    line = lines_of(shown.stdout)[0]
+    assert (line["width"], line["height"]) == size
+    drawn = cv2.imread(str(tmp_path / "drawn" / "odd.faces.jpg"))
+    assert drawn is not None
+    assert drawn.shape[:2] == size[::-1]
 
 
 def test_nothing_readable_is_three_too(models: list[str], tmp_path: Path) -> None:

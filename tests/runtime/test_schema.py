@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from vultus.abi import LABELS
 from vultus.schema import RESULT_SCHEMA, line_from_result, result_schema, schema_path, values_from_faces
 from vultus.types import EXPRESSIONS, FACE, GENDERS, Frame, Result, empty_faces
 
@@ -127,3 +129,10 @@ def test_the_shipped_schema_is_the_generated_one() -> None:
     assert json.loads(schema_path().read_text()) == result_schema()
     done = subprocess.run([sys.executable, "-m", "vultus.schema"], capture_output=True, text=True, check=True)
     assert done.stdout == schema_path().read_text()
+
+
+def test_the_documentation_names_every_key_and_label() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "json-schema.md").read_text()
+    labels = [label for names in LABELS.values() for label in names]
+    wanted = [*result_schema()["properties"], *(FACE.names or ()), *labels]
+    assert [name for name in wanted if f"`{name}`" not in page] == []

@@ -15,19 +15,31 @@ if TYPE_CHECKING:
 
 __all__ = ["faces_table"]
 
+WIDE = 140  # columns that a table of all attributes needs
 
-def faces_table(name: str, faces: FaceArray) -> Table:
-    """Return a table of the faces of one picture."""
+
+def faces_table(name: str, faces: FaceArray, width: int) -> Table:
+    """Return a table of the faces of one picture; on a narrow terminal all attributes share one column."""
     import numpy as np
 
     table = Table(title=escape(name), title_justify="left", header_style="bold")
     table.add_column("#", justify="right")
-    columns = {field: write for field, write in _COLUMNS.items() if np.isfinite(faces[field]).any()}
-    for field in columns:
-        table.add_column(_TITLES.get(field, field), justify="right" if field in _NUMBERS else "left")
+    fields = [field for field in _COLUMNS if np.isfinite(faces[field]).any()]
+    alone = fields if width >= WIDE else [field for field in fields if field in ("score", "box")]
+    together = [field for field in fields if field not in alone]
+    for field in alone:
+        table.add_column(_title(field), justify="right" if field in _NUMBERS else "left", overflow="fold")
+    if together:
+        table.add_column("attributes")
     for row, face in enumerate(faces, 1):
-        table.add_row(str(row), *(write(face) for write in columns.values()))
+        cells = {field: _COLUMNS[field](face) if np.isfinite(face[field]).all() else "" for field in fields}
+        words = ", ".join(f"{_title(field)} {cells[field]}" for field in together if cells[field])
+        table.add_row(str(row), *(cells[field] for field in alone), *([words] if together else []))
     return table
+
+
+def _title(field: str) -> str:
+    return _TITLES.get(field, field)
 
 
 def _box(face: np.void) -> str:

@@ -197,7 +197,7 @@ def _show(console: Console, name: str, result: Result) -> None:
     from vultus.cli.faces import faces_table
 
     if len(result.faces):
-        console.print(faces_table(name, result.faces))
+        console.print(faces_table(name, result.faces, console.width))
     else:
         say(console, f"{name}: no faces")
 
