@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from vultus import __version__
 from vultus.cli import app
 
-COMMANDS = [[], ["run"], ["doctor"], ["models"], ["models", "list"], ["models", "show"]]
+
+def commands_of(group: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[list[str]]:
+    """Yield the words of every group and command below a group."""
+    yield list(path)
+    for command in group.registered_commands:
+        yield [*path, str(command.name or getattr(command.callback, "__name__", ""))]
+    for inner in group.registered_groups:
+        assert inner.typer_instance is not None
+        yield from commands_of(inner.typer_instance, (*path, str(inner.name)))
+
+
+COMMANDS = list(commands_of(app))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -22,12 +36,14 @@ def test_every_command_has_help_with_an_example(command: list[str]) -> None:
     assert "Example: vultus " in shown.output
 
 
-def test_no_command_is_left_out() -> None:
-    known = {
-        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+def test_the_commands_are_those_of_the_documentation() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text()
+    assert [
+        " ".join(command) for command in COMMANDS if f"vultus {' '.join(command)}".strip() not in page
+    ] == []
+    assert {"run", "doctor", "models", "models list", "models show"} <= {
+        " ".join(words) for words in COMMANDS
     }
-    groups = {group.name for group in app.registered_groups}
-    assert known | groups <= {command[0] for command in COMMANDS if command}
 
 
 def test_the_version_is_printed() -> None:

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vultus.cli.console import ExitCode, clean_exit, error_console, output_console, say
+from vultus.cli.verify import install_bundle, verify_bundle
 from vultus.errors import ModelError, VultusError
 
 if TYPE_CHECKING:
@@ -21,6 +22,13 @@ __all__ = ["models"]
 models = typer.Typer(
     help="Show the installed models and what a model file says of itself.", no_args_is_help=True
 )
+
+models.command("verify", epilog="Example: vultus models verify vultus-models.tar.zst --key factory.pub")(
+    verify_bundle
+)
+models.command(
+    "install", epilog="Example: vultus models install vultus-models.tar.zst models --key factory.pub"
+)(install_bundle)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
