@@ -12,33 +12,9 @@ from typing import Any
 import numpy as np
 
 from vultus.errors import InputError
-from vultus.types import (
-    ETHNICITIES,
-    EXPRESSIONS,
-    FACE,
-    FACE_ABI_VERSION,
-    FACIAL_HAIR,
-    GENDERS,
-    NO_TRACK,
-)
+from vultus.types import FACE, FACE_ABI_VERSION, LABELS, NO_TRACK
 
-__all__ = ["AXES", "FIELD_NOTES", "LABELS", "POINTS", "header_from_dtype", "header_path"]
-
-POINTS = ("left_eye", "right_eye", "nose_tip", "left_mouth", "right_mouth")
-"""Names of the five points; left and right are those of the picture, not of the person."""
-
-AXES = ("yaw", "pitch", "roll")
-"""Names of the three angles of `pose`."""
-
-LABELS: dict[str, tuple[str, ...]] = {
-    "points": POINTS,
-    "pose": AXES,
-    "gender": GENDERS,
-    "ethnicity": ETHNICITIES,
-    "expression": EXPRESSIONS,
-    "facial_hair": FACIAL_HAIR,
-}
-"""What the places of an array field mean, in the field's order."""
+__all__ = ["FIELD_NOTES", "header_from_dtype", "header_path"]
 
 FIELD_NOTES = {
     "box": "x1, y1, x2, y2 in frame pixels",

@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vultus.abi import LABELS
-from vultus.types import NO_TRACK, FaceArray
+from vultus.types import LABELS, NO_TRACK, FaceArray
 
 __all__ = ["caption", "draw_faces", "pose_axes"]
 

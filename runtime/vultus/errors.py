@@ -3,6 +3,7 @@
     VultusError
     ├── InputError            a picture, frame or argument that cannot be used
     ├── SourceError           a file, folder or stream that cannot be read
+    ├── SinkError             an output that cannot be written
     ├── SpecError             a model contract that is missing, malformed or of another version
     ├── ModelError            a model file that is missing, corrupt or does not honour its contract
     ├── DeviceError           a device or provider that was asked for and cannot be had
@@ -17,6 +18,7 @@ __all__ = [
     "DeviceError",
     "InputError",
     "ModelError",
+    "SinkError",
     "SourceError",
     "SpecError",
     "UsageError",
@@ -34,6 +36,10 @@ class InputError(VultusError, ValueError):
 
 class SourceError(VultusError, OSError):
     """A file, folder or stream that cannot be read."""
+
+
+class SinkError(VultusError, OSError):
+    """An output that cannot be written."""
 
 
 class SpecError(VultusError, ValueError):

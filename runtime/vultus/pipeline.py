@@ -16,7 +16,7 @@ from vultus.engines import Engine, open_engine
 from vultus.errors import InputError, UsageError
 from vultus.preprocess import bgr_from_frame
 from vultus.spec import ModelSpec
-from vultus.stages import DetectorStage, FaceStage, Stopwatch
+from vultus.stages import DetectorStage, FaceStage, Stopwatch, check_spec
 from vultus.types import ATTRIBUTES, FACE, FaceArray, Frame, Result
 from vultus.zoo import default_models
 
@@ -142,6 +142,7 @@ def _open_all(
     engines: dict[str, Engine] = {}
     for path in default_models() if models is None else models:
         engine = stack.enter_context(open_engine(path, device, threads))
+        check_spec(engine.spec, str(path))
         task = engine.spec.task
         if task in engines:
             raise InputError(

@@ -11,18 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol
 
-from vultus.errors import VultusError
+from vultus.errors import SinkError, VultusError
 from vultus.types import Frame, Result
 
-__all__ = ["DrawSink", "JsonLinesSink", "Sink", "SinkError"]
+__all__ = ["DrawSink", "JsonLinesSink", "Sink"]
 
 JPEG_QUALITY = 92
 JPEG_SIDE = 65500  # the format's limit
 LONGEST_NAME = 200  # bytes, leaves room for what is appended
-
-
-class SinkError(VultusError, OSError):
-    """A file, folder or stream that cannot be written."""
 
 
 class Sink(Protocol):

@@ -99,7 +99,11 @@ class Head:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Everything that the runtime and a reader must know of a model file."""
+    """Everything that the runtime and a reader must know of a model file.
+
+    kept_layers: layers that compute in a higher precision than `precision`, because they proved sensitive.
+    calibration: SHA-256 of the manifest of the pictures that an INT8 model was calibrated with.
+    """
 
     name: str
     version: str
@@ -108,6 +112,8 @@ class ModelSpec:
     detector: DetectorSpec | None = None
     heads: tuple[Head, ...] = ()
     precision: str = "fp32"
+    kept_layers: tuple[str, ...] = ()
+    calibration: str = ""
     licence: str = "unknown"
     description: str = ""
     source: str = ""

@@ -16,9 +16,10 @@ from vultus.engines import Engine
 from vultus.errors import SpecError
 from vultus.geometry import similarity_from_points, template_points
 from vultus.preprocess import crops_into, input_size, letterbox_into
+from vultus.spec import ModelSpec
 from vultus.types import FaceArray
 
-__all__ = ["DetectorStage", "FaceStage", "Stopwatch"]
+__all__ = ["DetectorStage", "FaceStage", "Stopwatch", "check_spec"]
 
 DECODERS = {"anchors": "vultus.decode.anchors"}
 """Decoder named in a detector's spec -> module that turns raw maps into FACE records."""
@@ -46,18 +47,26 @@ class Stopwatch:
             self.milliseconds[name] = self.milliseconds.get(name, 0.0) + spent
 
 
+def check_spec(spec: ModelSpec, where: str) -> None:
+    """Raise SpecError, naming `where`, when this vultus cannot decode what the model gives."""
+    if spec.detector and spec.detector.decoder not in DECODERS:
+        raise SpecError(
+            f"{where} names the decoder {spec.detector.decoder!r}; this vultus has: {', '.join(sorted(DECODERS))}"
+        )
+    try:
+        check_heads(spec)
+    except SpecError as error:
+        raise SpecError(f"{where}: {error}") from error
+
+
 class DetectorStage:
     """Letterbox, detector and decoder; the input tensor is kept between frames of one size."""
 
     def __init__(self, engine: Engine, min_score: float | None) -> None:
+        check_spec(engine.spec, f"model {engine.spec.name!r}")
         detector = engine.spec.detector
         if detector is None:
             raise SpecError(f"model {engine.spec.name!r} is no detector; its task is {engine.spec.task!r}")
-        if detector.decoder not in DECODERS:
-            raise SpecError(
-                f"model {engine.spec.name!r} names the decoder {detector.decoder!r}; "
-                f"this vultus has: {', '.join(sorted(DECODERS))}"
-            )
         self.engine = engine
         self.min_score = detector.min_score if min_score is None else min_score
         self._decoder: Any = import_module(DECODERS[detector.decoder])
@@ -84,7 +93,7 @@ class FaceStage:
     def __init__(self, engine: Engine, attributes: Collection[str]) -> None:
         self.engine = engine
         self.attributes = attributes
-        check_heads(engine.spec)
+        check_spec(engine.spec, f"model {engine.spec.name!r}")
         self._crops = np.empty((0, 3, engine.spec.input.height, engine.spec.input.width), np.float32)
 
     def __call__(self, bgr: Pixels, faces: FaceArray, watch: Stopwatch) -> None:

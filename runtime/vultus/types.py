@@ -16,13 +16,16 @@ from vultus.errors import InputError
 
 __all__ = [
     "ATTRIBUTES",
+    "AXES",
     "ETHNICITIES",
     "EXPRESSIONS",
     "FACE",
     "FACE_ABI_VERSION",
     "FACIAL_HAIR",
     "GENDERS",
+    "LABELS",
     "NO_TRACK",
+    "POINTS",
     "FaceArray",
     "Frame",
     "PixelFormat",
@@ -37,6 +40,22 @@ GENDERS = ("female", "male")
 ETHNICITIES = ("white", "black", "asian", "indian", "other")
 EXPRESSIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 FACIAL_HAIR = ("beard", "mustache", "goatee", "sideburns", "stubble")
+
+POINTS = ("left_eye", "right_eye", "nose_tip", "left_mouth", "right_mouth")
+"""Names of the five points; left and right are those of the picture, not of the person."""
+
+AXES = ("yaw", "pitch", "roll")
+"""Names of the angles of `pose`: positive to the picture's right, upwards, clockwise on the screen."""
+
+LABELS: dict[str, tuple[str, ...]] = {
+    "points": POINTS,
+    "pose": AXES,
+    "gender": GENDERS,
+    "ethnicity": ETHNICITIES,
+    "expression": EXPRESSIONS,
+    "facial_hair": FACIAL_HAIR,
+}
+"""What the places of an array field mean, in the field's order."""
 
 _f4, _i4 = np.float32, np.int32
 

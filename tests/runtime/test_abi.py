@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vultus.abi import AXES, FIELD_NOTES, LABELS, POINTS, header_from_dtype, header_path
+from vultus.abi import FIELD_NOTES, header_from_dtype, header_path
 from vultus.errors import InputError
-from vultus.types import FACE, FACE_ABI_VERSION, empty_faces
+from vultus.types import AXES, FACE, FACE_ABI_VERSION, LABELS, POINTS, empty_faces
 
 NAMES = FACE.names or ()
 OFFSETS: dict[str, int] = {name: FACE.fields[name][1] for name in NAMES} if FACE.fields else {}

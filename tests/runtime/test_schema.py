@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vultus.abi import LABELS
 from vultus.schema import RESULT_SCHEMA, line_from_result, result_schema, schema_path, values_from_faces
-from vultus.types import EXPRESSIONS, FACE, GENDERS, Frame, Result, empty_faces
+from vultus.types import EXPRESSIONS, FACE, GENDERS, LABELS, Frame, Result, empty_faces
 
 FRAME = Frame(np.zeros((4, 6, 3), np.uint8))
 

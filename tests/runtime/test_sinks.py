@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 import pytest
 
-from vultus.sinks import DrawSink, JsonLinesSink, Sink, SinkError
+from vultus.errors import SinkError
+from vultus.sinks import DrawSink, JsonLinesSink, Sink
 from vultus.types import Frame, Result, empty_faces
 
 GREY = Frame(np.full((40, 60, 3), 128, np.uint8))

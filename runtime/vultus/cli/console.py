@@ -12,7 +12,7 @@ from typing import IO
 import typer
 from rich.console import Console
 
-from vultus.errors import DeviceError, InputError, ModelError, SpecError, VultusError
+from vultus.errors import DeviceError, InputError, ModelError, SinkError, SpecError, VultusError
 
 __all__ = ["ExitCode", "clean_exit", "error_console", "output_console", "say"]
 
@@ -78,8 +78,6 @@ def clean_exit() -> Iterator[None]:
 
 
 def _code_of(error: VultusError) -> ExitCode:
-    from vultus.sinks import SinkError
-
     if isinstance(error, InputError):
         return ExitCode.USAGE
     if isinstance(error, (DeviceError, ModelError, SpecError)):

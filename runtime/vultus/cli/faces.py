@@ -62,7 +62,7 @@ def _likeliest(field: str) -> Callable[[np.void], str]:
     """Return the writer of the likeliest label and its probability."""
 
     def write(face: np.void) -> str:
-        from vultus.abi import LABELS
+        from vultus.types import LABELS
 
         place = int(face[field].argmax())
         return f"{LABELS[field][place]} {face[field][place]:.0%}"
@@ -71,7 +71,7 @@ def _likeliest(field: str) -> Callable[[np.void], str]:
 
 
 def _facial_hair(face: np.void) -> str:
-    from vultus.abi import LABELS
+    from vultus.types import LABELS
 
     pairs = zip(LABELS["facial_hair"], face["facial_hair"], strict=True)
     return ", ".join(label for label, value in pairs if value > 0.5) or "none"

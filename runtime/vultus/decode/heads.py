@@ -15,20 +15,13 @@ import numpy.typing as npt
 from vultus.errors import ModelError, SpecError
 from vultus.geometry import apply_affine, invert_affine, rotation_of
 from vultus.spec import Head, ModelSpec
-from vultus.types import ETHNICITIES, EXPRESSIONS, FACIAL_HAIR, GENDERS, FaceArray
+from vultus.types import LABELS, FaceArray
 
 __all__ = ["check_heads", "decode_into", "group_age", "output_width", "softmax"]
 
 Array = npt.NDArray[np.float64]
 
-FIELD_LABELS: dict[str, tuple[str, ...]] = {
-    "gender": GENDERS,
-    "ethnicity": ETHNICITIES,
-    "expression": EXPRESSIONS,
-    "facial_hair": FACIAL_HAIR,
-    "eyeglasses": ("eyeglasses",),
-    "quality": ("quality",),
-}
+FIELD_LABELS = LABELS | {"eyeglasses": ("eyeglasses",), "quality": ("quality",)}
 """The labels of the fields that hold one probability a label, in the order of the record."""
 
 LANDMARKS = 68
@@ -73,7 +66,8 @@ def check_heads(spec: ModelSpec) -> None:
 
 def _check(head: Head, spec: ModelSpec) -> None:
     problem = ""
-    known, labels = FIELD_LABELS.get(head.field, ()), head.labels
+    known = FIELD_LABELS.get(head.field, ()) if head.kind in ("softmax", "sigmoid") else ()
+    labels = head.labels
     if head.field not in _FIELDS[head.kind]:
         fields = ", ".join(_FIELDS[head.kind])
         problem = f"of kind {head.kind!r} writes the field {head.field!r}; expected one of: {fields}"
@@ -85,7 +79,7 @@ def _check(head: Head, spec: ModelSpec) -> None:
     elif head.kind == "group_age" and min(head.count, head.group) < 1:
         problem = f"has {head.count} ages in groups of {head.group}; expected at least one of each"
     if problem:
-        raise SpecError(f"model {spec.name!r}: head {head.output!r} {problem}")
+        raise SpecError(f"head {head.output!r} {problem}")
 
 
 def _values(

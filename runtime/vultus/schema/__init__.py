@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from vultus.abi import FIELD_NOTES, LABELS
-from vultus.types import FACE, NO_TRACK, FaceArray, Frame, Result
+from vultus.abi import FIELD_NOTES
+from vultus.types import FACE, LABELS, NO_TRACK, FaceArray, Frame, Result
 
 __all__ = ["RESULT_SCHEMA", "line_from_result", "result_schema", "schema_path", "values_from_faces"]
 
