@@ -20,16 +20,17 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
-from harness.crowd import LOWEST_SCORE
-from harness.faces import Row
-from harness.intervals import DRAWS, SEED
 from harness.measure import ALL_SETS, Sets, measure_detector, measure_faces, sets_in
-from harness.provenance import choose_models, commit_of, joined_precision, model_entry, write_json
+from harness.provenance import choose_models, commit_of, joined_precision, write_json
 from harness.report import print_figures
 from vultus import __version__
 from vultus.errors import VultusError
 from vultus.pipeline import Analyzer
 from vultus.spec import DetectorSpec
+from vultus_export.metrics.detection import LOWEST_SCORE
+from vultus_export.metrics.faces import Row
+from vultus_export.metrics.identity import model_entry
+from vultus_export.metrics.intervals import DRAWS, SEED
 
 SCHEMA = 1
 COUNTED = Console(stderr=True)

@@ -3,7 +3,7 @@
 
     python benchmarks/pose_edges.py --data DIR
 
-Prints edges for harness/pose.py and what they reach on these rows, beside those that stand there now.
+Prints edges for vultus_export/metrics/pose.py and what they reach on these rows, beside those that stand there now.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-from harness.faces import measured_faces
-from harness.figures import SETS
-from harness.pose import YAW_EDGES, fit_edges, yaw_classes
-from harness.scores import accuracy, balanced_accuracy
 from vultus.errors import VultusError
 from vultus.pipeline import Analyzer
+from vultus_export.metrics.faces import SETS, measured_faces
+from vultus_export.metrics.pose import YAW_EDGES, fit_edges, yaw_classes
+from vultus_export.metrics.scores import accuracy, balanced_accuracy
 from vultus_models.data.sets import open_set
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from harness.markdown import figure_rows, provenance, table
 from harness.network_size import network_size
-from harness.provenance import REPOSITORY, sha256_of
+from harness.provenance import REPOSITORY
 from harness.report import leaves
 from vultus.onnxfile import spec_from_onnx
 from vultus.spec import ModelSpec
+from vultus_export.metrics.identity import sha256_of
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -8,15 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from harness.detection import Matched, average_precision, match_boxes, recall_at, score_for_alarms
-from harness.faces import Detections, true_boxes
 from harness.figures import rounded, summary
-from harness.intervals import Index
+from vultus_export.metrics.detection import (
+    Matched,
+    average_precision,
+    match_boxes,
+    recall_at,
+    score_for_alarms,
+)
+from vultus_export.metrics.faces import Detections, true_boxes
+from vultus_export.metrics.intervals import Index
 
-__all__ = ["ALARMS", "LOWEST_SCORE", "crowd_figures", "scene_figures"]
-
-LOWEST_SCORE = 0.02
-"""Detections below this score are not asked for; precision there is too low to add to the area."""
+__all__ = ["ALARMS", "crowd_figures", "scene_figures"]
 
 ALARMS = 10
 HEIGHTS = (0, 16, 32, 64, 100000)

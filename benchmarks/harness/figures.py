@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.faces import Choice, Measured, central_face, largest_face, matching_face, true_points
-from harness.intervals import Index, interval
-from harness.pose import yaw_classes
-from harness.scores import (
-    accuracy,
-    balanced_accuracy,
-    class_recalls,
-    landmark_errors,
-    mean_absolute_error,
-    pearson,
-    ranking_auc,
-)
-from vultus.types import ETHNICITIES, EXPRESSIONS, FACIAL_HAIR, GENDERS
+from vultus.types import ETHNICITIES, EXPRESSIONS
+from vultus_export.metrics.faces import Measured
+from vultus_export.metrics.fields import FIELDS, HAIR_SHOWN, Metrics, classes_of, gender_names, point_errors
+from vultus_export.metrics.intervals import Index, interval
+from vultus_export.metrics.scores import class_recalls
 
-__all__ = ["FIGURES", "SETS", "Figure", "figure_or_note", "nothing", "rounded", "summary"]
-
-Metrics = Mapping[str, Callable[[Index], float]]
-
-SMILE = 50.0
-"""A face with this smile or more counts as smiling."""
-
-ODDS = 0.5
-"""A face with this probability or more of eyeglasses or a beard counts as having them."""
+__all__ = ["FIGURES", "Figure", "figure_or_note", "nothing", "rounded", "summary"]
 
 
 @dataclass(frozen=True)
@@ -92,15 +76,6 @@ def _grouped(groups: npt.NDArray[np.str_], name: str, metric: Callable[[Index], 
     return {group: {name: rounded(metric(at)), "n": len(at)} for group, at in places.items()}
 
 
-def _indices(names: npt.NDArray[np.str_], labels: tuple[str, ...]) -> npt.NDArray[np.intp]:
-    """Return each name's place among the record's labels; "others" is the record's "other"."""
-    singular = np.where(names == "others", "other", names)
-    unknown = sorted(set(singular.tolist()) - set(labels))
-    if unknown:
-        raise ValueError(f"labels {', '.join(unknown)} are unknown; expected some of {', '.join(labels)}")
-    return np.array([labels.index(name) for name in singular], np.intp)
-
-
 def _per_class(guess: Any, truth: Any, labels: tuple[str, ...]) -> dict[str, Any]:
     recalls, members = class_recalls(guess, truth, len(labels)), np.bincount(truth, minlength=len(labels))
     rows = zip(labels, recalls, members, strict=True)
@@ -108,35 +83,21 @@ def _per_class(guess: Any, truth: Any, labels: tuple[str, ...]) -> dict[str, Any
 
 
 def _age(faces: Measured, path: str) -> dict[str, Any]:
-    guess, truth = faces.faces["age"], faces.numbers("age")
-
-    def error(at: Index) -> float:
-        return mean_absolute_error(guess[at], truth[at])
-
+    metrics, truth = FIELDS["age"].metrics(faces), faces.numbers("age")
+    error = metrics["mae"]
     decades = np.array([f"{int(age) // 10 * 10:02d}" for age in truth])
     groups = _grouped(decades, "mae", error)
-    entry = summary(path, len(truth), {"mae": error})
+    entry = summary(path, len(truth), metrics)
     entry["by_decade"] = {f"{int(key)}-{int(key) + 9}": value for key, value in groups.items()}
     entry["by_gender"] = _grouped(faces.column("gender"), "mae", error)
     entry["by_ethnicity"] = _grouped(faces.column("ethnicity"), "mae", error)
     return entry
 
 
-def _gender_names(faces: Measured) -> npt.NDArray[np.str_]:
-    if "male" in faces.rows[0]:
-        return np.where(faces.numbers("male") == 1, "male", "female")
-    return faces.column("gender")
-
-
 def _gender(faces: Measured, path: str) -> dict[str, Any]:
-    guess, names = faces.faces["gender"].argmax(axis=1), _gender_names(faces)
-    truth = _indices(names, GENDERS)
-
-    def right(at: Index) -> float:
-        return accuracy(guess[at], truth[at])
-
-    entry = summary(path, len(truth), {"accuracy": right})
-    entry["by_gender"] = _grouped(names, "accuracy", right)
+    metrics = FIELDS["gender"].metrics(faces)
+    entry = summary(path, len(faces.rows), metrics)
+    entry["by_gender"] = _grouped(gender_names(faces), "accuracy", metrics["accuracy"])
     return entry
 
 
@@ -145,106 +106,55 @@ def _gender_with_age(faces: Measured, path: str) -> dict[str, Any]:
     older = _gender(faces.where(faces.numbers("age") >= 10), f"{path}.10plus")
     entry["accuracy_10plus"], entry["n_10plus"] = older["accuracy"], older["n"]
     entry["ci95"]["accuracy_10plus"] = older["ci95"]["accuracy"]
-    guess, truth = faces.faces["gender"].argmax(axis=1), _indices(faces.column("gender"), GENDERS)
-    groups = faces.column("ethnicity")
-    entry["by_ethnicity"] = _grouped(groups, "accuracy", lambda at: accuracy(guess[at], truth[at]))
+    right = FIELDS["gender"].metrics(faces)["accuracy"]
+    entry["by_ethnicity"] = _grouped(faces.column("ethnicity"), "accuracy", right)
     return entry
 
 
-def _ethnicity(faces: Measured, path: str) -> dict[str, Any]:
-    guess, truth = faces.faces["ethnicity"].argmax(axis=1), _indices(faces.column("ethnicity"), ETHNICITIES)
-    metrics: Metrics = {
-        "accuracy": lambda at: accuracy(guess[at], truth[at]),
-        "balanced_accuracy": lambda at: balanced_accuracy(guess[at], truth[at], len(ETHNICITIES)),
-    }
-    return {**summary(path, len(truth), metrics), "per_class": _per_class(guess, truth, ETHNICITIES)}
+def _plain(field: str) -> Callable[[Measured, str], dict[str, Any]]:
+    """Return what measures a field by its metrics alone."""
+    return lambda faces, path: summary(path, len(faces.rows), FIELDS[field].metrics(faces))
 
 
-def _expression(faces: Measured, path: str) -> dict[str, Any]:
-    guess = faces.faces["expression"].argmax(axis=1)
-    truth = _indices(faces.column("expression"), EXPRESSIONS)
-    metrics: Metrics = {
-        "accuracy": lambda at: accuracy(guess[at], truth[at]),
-        "macro_recall": lambda at: balanced_accuracy(guess[at], truth[at], len(EXPRESSIONS)),
-    }
-    return {**summary(path, len(truth), metrics), "per_class": _per_class(guess, truth, EXPRESSIONS)}
+def _classes(field: str, labels: tuple[str, ...]) -> Callable[[Measured, str], dict[str, Any]]:
+    """Return what measures a class field, with the recall of each class."""
 
-
-def _smile(faces: Measured, path: str) -> dict[str, Any]:
-    label = "smiling" if "smiling" in faces.rows[0] else "smile"
-    guess, truth = faces.faces["smile"] >= SMILE, faces.numbers(label) == 1
-    return summary(path, len(truth), {"accuracy": lambda at: accuracy(guess[at], truth[at])})
-
-
-def _eyeglasses(faces: Measured, path: str) -> dict[str, Any]:
-    label = "eyeglasses" if "eyeglasses" in faces.rows[0] else "glasses"
-    guess = (faces.faces["eyeglasses"] >= ODDS).astype(np.intp)
-    truth = (faces.numbers(label) == 1).astype(np.intp)
-    metrics: Metrics = {
-        "accuracy": lambda at: accuracy(guess[at], truth[at]),
-        "balanced_accuracy": lambda at: balanced_accuracy(guess[at], truth[at], 2),
-    }
-    return {**summary(path, len(truth), metrics), "with_glasses": int(truth.sum())}
-
-
-def _facial_hair(faces: Measured, path: str) -> dict[str, Any]:
-    hair = {name: faces.faces["facial_hair"][:, place] for place, name in enumerate(FACIAL_HAIR)}
-    bare, shown = hair["beard"] < ODDS, faces.numbers("no_beard") == 1
-    mustache, goatee = faces.numbers("mustache") == 1, faces.numbers("goatee") == 1
-    metrics: Metrics = {
-        "no_beard_accuracy": lambda at: accuracy(bare[at], shown[at]),
-        "mustache_auc": lambda at: ranking_auc(hair["mustache"][at], mustache[at]),
-        "goatee_auc": lambda at: ranking_auc(hair["goatee"][at], goatee[at]),
-    }
-    counts = {"with_beard": int((~shown).sum()), "with_mustache": int(mustache.sum())}
-    return {**summary(path, len(shown), metrics), **counts, "with_goatee": int(goatee.sum())}
-
-
-def _attractiveness(faces: Measured, path: str) -> dict[str, Any]:
-    guess = faces.faces["attractiveness"]
-    truth = (faces.numbers("score_1_10") - 1) / 9 * 100
-    metrics: Metrics = {
-        "pearson": lambda at: pearson(guess[at], truth[at]),
-        "mae": lambda at: mean_absolute_error(guess[at], truth[at]),
-    }
-    return summary(path, len(truth), metrics)
-
-
-def _pose(faces: Measured, path: str) -> dict[str, Any]:
-    guess, truth = yaw_classes(faces.faces["pose"][:, 0]), faces.numbers("pose").astype(np.intp)
-    entry = summary(path, len(truth), {"accuracy": lambda at: accuracy(guess[at], truth[at])})
-    labels = ("left_profile", "left", "frontal", "right", "right_profile")
-    return {**entry, "per_class": _per_class(guess - 1, truth - 1, labels)}
-
-
-def _points(field: str, key: str, eyes: tuple[int, int]) -> Callable[[Measured, str], dict[str, Any]]:
     def measure(faces: Measured, path: str) -> dict[str, Any]:
-        truth = np.stack([true_points(row) for row in faces.rows])
-        errors = landmark_errors(faces.faces[field], truth, *eyes)
-        middle = rounded(float(np.median(errors)))
-        return {**summary(path, len(errors), {key: lambda at: float(errors[at].mean())}), "median": middle}
+        guess, truth = classes_of(faces, field)
+        return {**_plain(field)(faces, path), "per_class": _per_class(guess, truth, labels)}
 
     return measure
 
 
-SETS: dict[str, tuple[Choice, bool]] = {
-    "utkface": (central_face, True),
-    "fer2013": (central_face, True),
-    "celeba": (central_face, True),
-    "mebeauty": (largest_face, True),
-    "mtfl": (matching_face, False),
-    "landmarks68": (matching_face, False),
-}
-"""For each set of single faces: which found face is meant; whether a picture without one is taken whole."""
+def _eyeglasses(faces: Measured, path: str) -> dict[str, Any]:
+    label = "eyeglasses" if "eyeglasses" in faces.rows[0] else "glasses"
+    return {**_plain("eyeglasses")(faces, path), "with_glasses": int((faces.numbers(label) == 1).sum())}
+
+
+def _facial_hair(faces: Measured, path: str) -> dict[str, Any]:
+    counts = {f"with_{name}": int((faces.numbers(name) == 1).sum()) for name in HAIR_SHOWN}
+    bearded = int((faces.numbers("no_beard") != 1).sum())
+    return {**_plain("facial_hair")(faces, path), "with_beard": bearded, **counts}
+
+
+def _points(field: str) -> Callable[[Measured, str], dict[str, Any]]:
+    def measure(faces: Measured, path: str) -> dict[str, Any]:
+        middle = rounded(float(np.median(point_errors(faces, field))))
+        return {**_plain(field)(faces, path), "median": middle}
+
+    return measure
+
+
+YAWS = ("left_profile", "left", "frontal", "right", "right_profile")
 
 FIGURES = (
-    Figure("points5.mtfl", "mtfl", "points", ("nme_eye",), _points("points", "nme_eye", (0, 1))),
+    Figure("points5.mtfl", "mtfl", "points", ("nme_eye",), _points("points")),
     Figure(
         "landmarks68.all",
         "landmarks68",
         "landmarks",
         ("nme_outer",),
-        _points("landmarks", "nme_outer", (36, 45)),
+        _points("landmarks"),
     ),
     Figure("age.utkface", "utkface", "age", ("mae", "by_decade"), _age),
     Figure("gender.utkface", "utkface", "gender", ("accuracy", "accuracy_10plus"), _gender_with_age),
@@ -255,11 +165,17 @@ FIGURES = (
         "utkface",
         "ethnicity",
         ("accuracy", "balanced_accuracy", "per_class"),
-        _ethnicity,
+        _classes("ethnicity", ETHNICITIES),
     ),
-    Figure("expression.fer2013", "fer2013", "expression", ("accuracy", "macro_recall"), _expression),
-    Figure("smile.celeba", "celeba", "smile", ("accuracy",), _smile),
-    Figure("smile.mtfl", "mtfl", "smile", ("accuracy",), _smile),
+    Figure(
+        "expression.fer2013",
+        "fer2013",
+        "expression",
+        ("accuracy", "macro_recall"),
+        _classes("expression", EXPRESSIONS),
+    ),
+    Figure("smile.celeba", "celeba", "smile", ("accuracy",), _plain("smile")),
+    Figure("smile.mtfl", "mtfl", "smile", ("accuracy",), _plain("smile")),
     Figure("eyeglasses.celeba", "celeba", "eyeglasses", ("accuracy", "balanced_accuracy"), _eyeglasses),
     Figure("eyeglasses.mtfl", "mtfl", "eyeglasses", ("accuracy", "balanced_accuracy"), _eyeglasses),
     Figure(
@@ -269,6 +185,8 @@ FIGURES = (
         ("no_beard_accuracy", "mustache_auc", "goatee_auc"),
         _facial_hair,
     ),
-    Figure("attractiveness.mebeauty", "mebeauty", "attractiveness", ("pearson", "mae"), _attractiveness),
-    Figure("pose.mtfl", "mtfl", "pose", ("accuracy",), _pose),
+    Figure(
+        "attractiveness.mebeauty", "mebeauty", "attractiveness", ("pearson", "mae"), _plain("attractiveness")
+    ),
+    Figure("pose.mtfl", "mtfl", "pose", ("accuracy",), _classes("pose", YAWS)),
 )

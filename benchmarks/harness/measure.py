@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from harness.crowd import crowd_figures, scene_figures
-from harness.faces import AnalyzerLike, Detections, Row, detections_of, measured_faces
-from harness.figures import FIGURES, SETS, figure_or_note, nothing, rounded
+from harness.figures import FIGURES, figure_or_note, nothing, rounded
+from vultus_export.metrics.faces import SETS, AnalyzerLike, Detections, Row, detections_of, measured_faces
 from vultus_models.data.sets import PictureSet, open_set, set_names
 
 __all__ = ["ALL_SETS", "Sets", "measure_detector", "measure_faces", "rows_of", "sets_in"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -19,17 +18,10 @@ __all__ = [
     "choose_models",
     "commit_of",
     "joined_precision",
-    "model_entry",
-    "sha256_of",
     "write_json",
 ]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def commit_of(folder: Path = REPOSITORY) -> str | None:
@@ -45,13 +37,6 @@ def commit_of(folder: Path = REPOSITORY) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return head.strip() + ("-dirty" if changes.strip() else "")
-
-
-def model_entry(path: Path) -> dict[str, Any]:
-    """Return how a result names a model: name, version, task, precision, file name and hash."""
-    spec = spec_from_onnx(path)
-    facts = {"name": spec.name, "version": spec.version, "task": spec.task, "precision": spec.precision}
-    return {**facts, "file": path.name, "sha256": sha256_of(path)}
 
 
 def choose_models(files: Sequence[Path], precision: str | None) -> list[Path]:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from harness.crowd import crowd_figures, scene_figures
-from harness.faces import Detections, Measured, Row
 from harness.figures import FIGURES, Figure, figure_or_note
 from picture_sets import LABELS, OTHERS
 from vultus.types import ETHNICITIES, EXPRESSIONS, GENDERS, FaceArray, empty_faces
+from vultus_export.metrics.faces import Detections, Measured, Row
 
 BY_PATH = {figure.path: figure for figure in FIGURES}
 

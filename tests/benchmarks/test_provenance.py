@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 import tiny
-from harness.provenance import choose_models, commit_of, joined_precision, model_entry, write_json
+from harness.provenance import choose_models, commit_of, joined_precision, write_json
 from vultus import zoo
 from vultus.errors import ModelError
+from vultus_export.metrics.identity import model_entry
 
 
 @pytest.fixture

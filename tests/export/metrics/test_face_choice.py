@@ -5,10 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.faces import central_face, largest_face, matching_face, true_boxes, true_points, whole_face
 from picture_sets import labelled_landmarks, labelled_points
 from vultus.geometry import similarity_from_points, template_points
 from vultus.types import FaceArray, empty_faces
+from vultus_export.metrics.faces import (
+    central_face,
+    largest_face,
+    matching_face,
+    true_boxes,
+    true_points,
+    whole_face,
+)
 
 ROW = {"width": "100", "height": "100"}
 SMALL, CORNER, CENTRE, WIDE = (48, 48, 52, 52), (0, 0, 60, 30), (30, 30, 70, 70), (0, 0, 99, 99)

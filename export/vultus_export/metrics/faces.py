@@ -15,7 +15,9 @@ from vultus.types import FaceArray, Result, empty_faces
 from vultus_models.data.sets import PictureSet
 
 __all__ = [
+    "SETS",
     "AnalyzerLike",
+    "Choice",
     "Detections",
     "Measured",
     "Row",
@@ -34,7 +36,7 @@ Choice = Callable[[FaceArray, Row], "int | None"]
 
 
 class AnalyzerLike(Protocol):
-    """The part of `vultus.Analyzer` that the harness uses."""
+    """The part of `vultus.Analyzer` that measuring uses."""
 
     @property
     def specs(self) -> dict[str, ModelSpec]:
@@ -179,3 +181,14 @@ def detections_of(analyzer: AnalyzerLike, pictures: PictureSet, rows: Iterable[R
         boxes.append(faces["box"].astype(np.float64))
         scores.append(faces["score"].astype(np.float64))
     return Detections(tuple(kept), tuple(boxes), tuple(scores))
+
+
+SETS: dict[str, tuple[Choice, bool]] = {
+    "utkface": (central_face, True),
+    "fer2013": (central_face, True),
+    "celeba": (central_face, True),
+    "mebeauty": (largest_face, True),
+    "mtfl": (matching_face, False),
+    "landmarks68": (matching_face, False),
+}
+"""For each set of single faces: which found face is meant; whether a picture without one is taken whole."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.intervals import Index, interval
+from vultus_export.metrics.intervals import Index, interval
 
 VALUES = np.random.default_rng(5).normal(10, 2, 400)
 

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.detection import Matched, average_precision, match_boxes, recall_at, score_for_alarms
+from vultus_export.metrics.detection import (
+    Matched,
+    average_precision,
+    match_boxes,
+    recall_at,
+    score_for_alarms,
+)
 
 UNIT = [0.0, 0.0, 10.0, 10.0]
 RIGHT = [20.0, 0.0, 30.0, 10.0]

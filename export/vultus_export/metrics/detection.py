@@ -14,9 +14,12 @@ import numpy.typing as npt
 
 from vultus.geometry import box_iou
 
-__all__ = ["Matched", "average_precision", "match_boxes", "recall_at", "score_for_alarms"]
+__all__ = ["LOWEST_SCORE", "Matched", "average_precision", "match_boxes", "recall_at", "score_for_alarms"]
 
 Array = npt.NDArray[np.float64]
+
+LOWEST_SCORE = 0.02
+"""Detections below this score are not asked for; precision there is too low to add to the area."""
 
 
 @dataclass(frozen=True)

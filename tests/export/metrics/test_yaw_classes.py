@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.pose import YAW_EDGES, fit_edges, yaw_classes
+from vultus_export.metrics.pose import YAW_EDGES, fit_edges, yaw_classes
 
 EDGES = (-40.0, -15.0, 15.0, 40.0)
 

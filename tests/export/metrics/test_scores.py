@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.scores import (
+from vultus_export.metrics.scores import (
     accuracy,
     balanced_accuracy,
     class_recalls,
