@@ -30,8 +30,7 @@ def onnx_with_spec(
     names = _wanted(own, kept)
     fold_batch_norms(own)
     tidy.keep_outputs(own, names)
-    if len({node.name for node in own.graph.node}) < len(own.graph.node):
-        tidy.name_nodes(own)
+    tidy.name_unnamed(own)
     return finish(own, kept)
 
 

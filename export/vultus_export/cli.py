@@ -84,6 +84,31 @@ def adopt_command(
         _show(adopt_file(file, spec, out, _names(attributes), pictures or []))
 
 
+@app.command("quantize")
+def quantize_command(
+    master: Annotated[Path, typer.Argument(help="FP32 model with its spec inside.")],
+    precision: Annotated[str, typer.Option("--precision", help="fp16, int8 or int8-fp16.")],
+    out: Out,
+    calibration: Annotated[
+        Path | None, typer.Option("--calibration", help="Folder of pictures to calibrate and measure on.")
+    ] = None,
+    detector: Annotated[
+        Path | None,
+        typer.Option("--detector", help="Finds the faces for a face network; else the package's own."),
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="Most pictures to use.")] = 128,
+) -> None:
+    """Lower a model's precision, measured on the task; for INT8 a manifest of the pictures appears beside it."""
+    with _clear_errors():
+        from vultus_export.progress import shown_progress
+        from vultus_export.quantize.build import quantize_file
+        from vultus_export.quantize.show import show_quantized
+
+        with shown_progress() as tick:
+            made = quantize_file(master, precision, out, calibration, detector, count, tick)
+        show_quantized(made, Console(highlight=False))
+
+
 def main() -> None:
     """Run the command line."""
     app()

@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 
 from vultus.decode.anchors import VALUES, anchors_per_cell
+from vultus.decode.heads import check_heads, output_width
 from vultus.errors import ModelError
-from vultus.spec import Head, ModelSpec
-from vultus.types import FACE
+from vultus.spec import ModelSpec
 from vultus_export.runners import onnx_runner
 from vultus_export.specfile import output_names
 
@@ -48,9 +48,11 @@ def check_graph(model: onnx.ModelProto) -> None:
 def check_contract(model: onnx.ModelProto, spec: ModelSpec) -> None:
     """Raise ModelError unless input, output names and output shapes are those that the spec promises.
 
+    Raises SpecError when a head does not fit the record.
     The shapes are those of a run on two blank pictures (one where the file fixes the batch) of nominal size, and
     where sides are free, also of odd multiples: pyramids break on those first.
     """
+    check_heads(spec)
     _check_input(model, spec)
     _check_names(model, spec)
     batch, run = _batch(model, spec), onnx_runner(model, spec)
@@ -68,16 +70,7 @@ def expected_shapes(spec: ModelSpec, batch: int, height: int, width: int) -> dic
     if spec.detector:
         maps = MAPS.get(spec.detector.decoder)
         return maps(spec, batch, height, width) if maps else {}
-    return {head.output: (batch, _width(head)) for head in spec.heads}
-
-
-def _width(head: Head) -> int:
-    """Return the number of values that a head gives a face."""
-    if head.labels:
-        return len(head.labels)
-    if head.kind == "group_age":
-        return head.count + head.group - 1
-    return int(np.prod(FACE[head.field].shape, dtype=int))
+    return {head.output: (batch, output_width(head)) for head in spec.heads}
 
 
 def _check_input(model: onnx.ModelProto, spec: ModelSpec) -> None:

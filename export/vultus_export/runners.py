@@ -50,15 +50,25 @@ def torch_runner(module: nn.Module, names: Sequence[str]) -> Runner:
     return run
 
 
-def onnx_runner(model: onnx.ModelProto, spec: ModelSpec) -> Runner:
-    """Return a runner of a graph under ONNX Runtime on the CPU; raises ModelError when it does not load."""
+def onnx_runner(model: onnx.ModelProto, spec: ModelSpec, precision: str = "") -> Runner:
+    """Return a runner of a graph under ONNX Runtime on the CPU; raises ModelError when it does not load.
+
+    precision: what the graph computes in, where that is not what its spec says yet.
+    """
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    # FP16 scales in Q/DQ come out wrong on the CPU unless this optimiser is off.
+    disabled = ["WeightBiasQuantization"] if (precision or spec.precision) == "int8-fp16" else []
     try:
-        session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(
+            model.SerializeToString(),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=disabled,
+        )
     except Exception as error:  # its exceptions share no base class
         raise ModelError(f"ONNX Runtime cannot load model {spec.name!r}: {error}") from error
     names = [output.name for output in session.get_outputs()]

@@ -14,7 +14,7 @@ import vultus
 from vultus.errors import SpecError
 from vultus.spec import METADATA_KEY, ModelSpec, spec_from_json, spec_to_json
 
-__all__ = ["drop_dead", "keep_outputs", "name_nodes", "spec_of", "stamp", "strip"]
+__all__ = ["drop_dead", "keep_outputs", "name_nodes", "name_unnamed", "spec_of", "stamp", "strip"]
 
 PREFIX = "network."
 """What the wrapper around the exported network puts ahead of every name."""
@@ -67,6 +67,12 @@ def name_nodes(model: onnx.ModelProto) -> None:
         _replace(node.output, [new[name] for name in node.output])
     for item in graph.initializer:
         item.name = new[item.name]
+
+
+def name_unnamed(model: onnx.ModelProto) -> None:
+    """Name the nodes unless each has a name of its own already."""
+    if len({node.name for node in model.graph.node} - {""}) < len(model.graph.node):
+        name_nodes(model)
 
 
 def strip(model: onnx.ModelProto) -> None:

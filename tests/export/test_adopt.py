@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from vultus.errors import ModelError
+from vultus.errors import ModelError, SpecError
 from vultus.spec import Head, InputSpec, ModelSpec
 from vultus_export.adopt import onnx_with_spec
 from vultus_export.inputs import random_inputs
@@ -72,8 +72,9 @@ def test_adopting_keeps_the_answers_and_drops_the_rest() -> None:
     assert found[0].passed
 
 
-def test_a_head_without_labels_has_those_of_the_record() -> None:
-    onnx_with_spec(foreign(), replace(SPEC, heads=(Head("prob", "softmax", "gender"),)))
+def test_a_head_that_does_not_fit_the_record_is_refused() -> None:
+    with pytest.raises(SpecError, match="head 'prob' has the labels none; expected each at most once out of"):
+        onnx_with_spec(foreign(), replace(SPEC, heads=(Head("prob", "softmax", "gender"),)))
 
 
 FREE = replace(SPEC, input=replace(SPEC.input, multiple=4))

@@ -13,6 +13,7 @@ import torch
 from typer.testing import CliRunner, Result
 
 import nets
+import tiny
 from vultus.onnxfile import spec_from_onnx
 from vultus_export.cli import app
 from vultus_export.files import load_model, save_model
@@ -23,7 +24,7 @@ version = "3"
 task = "face"
 input = { name = "image", width = 32, height = 32 }
 heads = [
-  { output = "points", kind = "landmarks", field = "landmarks" },
+  { output = "points", kind = "landmarks", field = "landmarks", count = 68 },
   { output = "gender", kind = "softmax", field = "gender", labels = ["female", "male"] },
   { output = "smile", kind = "percent", field = "smile" },
 ]
@@ -156,14 +157,50 @@ def test_a_folder_that_is_not_there_is_refused_before_the_work(folder: Path) -> 
         ("onnx", "a.toml", "--checkpoint", "x.pt", "--spec", "spec.toml"),
         ("adopt", "a.onnx"),
         ("fly",),
+        ("quantize", "a.onnx"),
     ],
 )
 def test_usage_exits_with_two(words: tuple[str, ...], folder: Path) -> None:
     assert run(*words, "--out", "new.onnx").exit_code == 2
 
 
-@pytest.mark.parametrize("words", [(), ("onnx",), ("adopt",)])
+@pytest.mark.parametrize("words", [(), ("onnx",), ("adopt",), ("quantize",)])
 def test_every_command_has_help(words: tuple[str, ...]) -> None:
     result = run(*words, "--help")
     assert result.exit_code == 0
     assert "--out" in result.stdout or "Exit codes" in result.stdout
+
+
+def test_quantize_writes_model_and_manifest(folder: Path, tiny_detector: Path) -> None:
+    (folder / "photos").mkdir()
+    assert cv2.imwrite(str(folder / "photos" / "a.png"), tiny.squares(96, 64, (16, 16), (64, 32)))
+    words = (
+        "quantize",
+        str(tiny_detector),
+        "--precision",
+        "int8",
+        "--calibration",
+        "photos",
+        "--out",
+        "low.onnx",
+    )
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    for line in (
+        "low.onnx: tiny-detector 1.0.0, detector, int8,",
+        "on 1 pictures (task loss: minmax",
+        "kept in higher",
+    ):
+        assert line in result.stdout
+    assert "calibrating" in result.stderr
+    assert spec_from_onnx(folder / "low.onnx").precision == "int8"
+    assert (folder / "low.calibration.json").is_file()
+
+
+def test_quantize_without_pictures(folder: Path, tiny_detector: Path) -> None:
+    words = ("quantize", str(tiny_detector), "--precision", "fp16", "--out", "low.onnx")
+    assert "no layer was measured: no pictures were given" in run(*words).stdout
+    result = run("quantize", str(tiny_detector), "--precision", "int8", "--out", "other.onnx")
+    assert result.exit_code == 1
+    assert "error: precision 'int8' is calibrated on pictures" in result.stderr
+    assert not (folder / "other.onnx").exists()

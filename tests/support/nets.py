@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,7 +17,7 @@ FACE = ModelSpec(
     task="face",
     input=InputSpec("image", 32, 32),
     heads=(
-        Head("points", "landmarks", "landmarks"),
+        Head("points", "landmarks", "landmarks", count=68),
         Head("age", "group_age", "age", count=20, group=3),
         Head("gender", "softmax", "gender", GENDERS),
         Head("expression", "softmax", "expression", EXPRESSIONS),
@@ -35,6 +37,15 @@ DETECTOR = ModelSpec(
     ),
     licence="Apache-2.0",
 )
+
+RAW = ModelSpec(
+    name="raw",
+    version="1",
+    task="face",
+    input=InputSpec("x", 4, 4),
+    heads=(Head("y", "percent", "smile"),),
+)
+"""For graphs that are no networks: the name of their input is all that matters."""
 
 
 class Cell(nn.Sequential):
@@ -99,3 +110,8 @@ def make_face() -> nn.Module:
 def make_detector() -> nn.Module:
     """Return the seeded detector."""
     return seeded(SmallDetector())
+
+
+def with_precision(spec: ModelSpec, precision: str) -> ModelSpec:
+    """Return the spec of the same network at another precision."""
+    return replace(spec, precision=precision)

@@ -1,0 +1,97 @@
+"""What may be lowered, and how: by measured task loss, never by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import onnx
+
+from vultus.spec import ModelSpec
+from vultus_export.quantize.loss import Loss, detector_loss, face_loss
+from vultus_export.quantize.ranges import METHODS, Magnitudes, limit_of
+from vultus_export.quantize.work import RunnerEngine, Tick, Work
+from vultus_export.runners import onnx_runner
+
+__all__ = ["Judge", "Kept", "best_method", "keep_sensitive", "limits_of"]
+
+GOAL = 1.0
+MOST_KEPT = 0.34
+"""Share of the layers that may stay in higher precision; beyond it the lower precision is not worth its name."""
+
+Lowered = Callable[[Collection[str]], onnx.ModelProto]
+"""Layers to keep -> the model with all others lowered."""
+
+
+class Judge:
+    """Measures models against the master on the same work."""
+
+    def __init__(self, master: onnx.ModelProto, spec: ModelSpec, work: Work) -> None:
+        self.spec, self.work = spec, work
+        self._wanted = work(RunnerEngine(spec, onnx_runner(master, spec)))
+
+    def __call__(self, model: onnx.ModelProto, precision: str) -> Loss:
+        """Return the loss of a model that computes at a precision."""
+        got = self.work(RunnerEngine(self.spec, onnx_runner(model, self.spec, precision)))
+        if self.spec.detector:
+            return detector_loss(self._wanted, got, self.spec.detector.min_score)
+        return face_loss(self._wanted, got, dict.fromkeys(head.field for head in self.spec.heads))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The layers that stay in higher precision, the loss that is left, and the loss that each layer causes alone.
+
+    before: the loss with every layer lowered. sensitivity: empty where that was small enough already.
+    """
+
+    layers: tuple[str, ...]
+    before: Loss
+    loss: Loss
+    sensitivity: Mapping[str, float] = field(default_factory=dict)
+
+
+def limits_of(found: Mapping[str, Magnitudes], method: str) -> dict[str, float]:
+    """Return activation -> the magnitude that becomes the largest integer."""
+    return {name: limit_of(magnitudes, method) for name, magnitudes in found.items()}
+
+
+def best_method(
+    lowered: Callable[[str], onnx.ModelProto], judge: Judge, precision: str, tick: Tick
+) -> tuple[str, dict[str, float]]:
+    """Return the calibration method with the least task loss, and the loss of each."""
+    losses = {}
+    for done, method in enumerate(METHODS, start=1):
+        losses[method] = judge(lowered(method), precision).total
+        tick("choosing the calibration", done, len(METHODS))
+    return min(METHODS, key=losses.__getitem__), losses
+
+
+def keep_sensitive(
+    lowered: Lowered, names: Sequence[str], judge: Judge, precision: str, tick: Tick, goal: float = GOAL
+) -> Kept:
+    """Return the fewest layers to keep that bring the task loss down to the goal, worst first.
+
+    The order is that of the loss which each layer causes when it alone is lowered. Where MOST_KEPT of the layers do not
+    suffice, the best loss on the way decides.
+    """
+    before = judge(lowered(()), precision)
+    if before.total <= goal or not names:
+        return Kept((), before, before)
+    alone = {}
+    for done, name in enumerate(names, start=1):
+        alone[name] = judge(lowered([other for other in names if other != name]), precision).total
+        tick("measuring layers", done, len(names))
+    order = sorted(names, key=lambda name: -alone[name])
+    most = max(1, int(MOST_KEPT * len(names)))
+    best = Kept((), before, before, alone)
+    for count in range(1, most + 1):
+        kept = tuple(name for name in names if name in order[:count])
+        loss = judge(lowered(kept), precision)
+        if loss.total < best.loss.total:
+            best = Kept(kept, before, loss, alone)
+        enough = loss.total <= goal
+        tick("keeping sensitive layers", most if enough else count, most)
+        if enough:
+            break
+    return best
