@@ -14,10 +14,12 @@ from vultus.bundle.container import BLOCK, RECORD, header_of, members_of_archive
 from vultus.bundle.manifest import SIGNATURE, SUMS, sums_to_text
 from vultus.bundle.signature import key_name
 from vultus_export.bundle.signing import SecretKey, sign, write_pair
+from vultus_export.quantize.manifest import Manifest, manifest_path
 
 KEY = SecretKey(bytes(range(8)), bytes(range(32)))
 OTHER_KEY = SecretKey(bytes(range(8, 16)), bytes(range(32, 64)))
 KEY_NAME = key_name(KEY.id)
+CALIBRATION = Manifest("tiny-detector", "1.0.0", "int8", "1" * 64, "", {"a.jpg": "2" * 64}, "minmax")
 
 
 def model_folder(folder: Path) -> list[Path]:
@@ -25,11 +27,11 @@ def model_folder(folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / name for name in ("tiny-detector.onnx", "tiny-detector-int8.onnx", "tiny-face.onnx")]
     tiny.save_detector(files[0])
-    tiny.save_detector(files[1], replace(tiny.DETECTOR, precision="int8"))
+    tiny.save_detector(files[1], replace(tiny.DETECTOR, precision="int8", calibration=CALIBRATION.digest))
     tiny.save_face_network(files[2], replace(tiny.FACE_NETWORK, licence="Apache-2.0 AND MIT"))
     for file in files:
         file.with_suffix(".md").write_text(f"# {file.stem}\n\nMade by a test.\n")
-    files[1].with_suffix(".calibration.json").write_text('{"pictures": 3}\n')
+    manifest_path(files[1]).write_text(CALIBRATION.to_json())
     (folder / "LICENSES").mkdir(exist_ok=True)
     (folder / "LICENSES" / "MIT.txt").write_text("The terms of MIT.\n")
     return files

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import vultus
 from vultus.bundle.manifest import INDEX, BundledModel, Manifest, check_name, manifest_to_json
-from vultus.errors import ModelError
+from vultus.errors import ModelError, SpecError
 from vultus.onnxfile import spec_from_onnx
 from vultus.spec import ModelSpec, spec_to_json
 from vultus.zoo import card_of, default_models
 from vultus_export.bundle.licences import licence_texts
+from vultus_export.quantize.manifest import check_manifest, manifest_path, read_manifest
 
 __all__ = ["Part", "Source", "chosen_models", "parts_of"]
 
 Part = bytes | Path
 
+PRECISIONS = ("fp32", "fp16", "int8", "int8-fp16")
 MAKE_MASTER = "vultus-export onnx RECIPE --checkpoint WEIGHTS --out {file}"
-MAKE = {
-    "fp16": "vultus-export fp16 {master} --out {file}",
-    "int8": "vultus-export int8 {master} --data DIR --out {file}",
-}
+MAKE = "vultus-export quantize {master} --precision {precision}{pictures} --out {file}"
+PICTURES = " --calibration FOLDER"
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,14 @@ def chosen_models(models: Sequence[Path] = (), precisions: Sequence[str] = ()) -
 
     models: files, by default the zoo's own. precisions: for each of them the file of that precision, which is
     the one whose spec has the same name and version, in the folder of any of the files; by default the files
-    themselves.
+    themselves. A model without a card of its own takes that of the same model in another precision.
 
-    Raises ModelError when a file or a precision of it is missing, with the command that makes it, or when a
-    model has no card.
+    Raises ModelError when a file or a precision of it is missing, with the command that makes it, when a model
+    has no card, or when its calibration manifest is missing or another's.
     """
     named = [_existing(path) for path in models or default_models()]
-    specs = {path: spec_from_onnx(path) for path in named}
     files = [_in_precision(path, precision, named) for path in named for precision in precisions] or named
-    return [_source(path, specs.get(path) or spec_from_onnx(path)) for path in dict.fromkeys(files)]
+    return [_source(path, named) for path in dict.fromkeys(files)]
 
 
 def parts_of(sources: Sequence[Source]) -> dict[str, Part]:
@@ -97,27 +97,51 @@ def _existing(path: Path) -> Path:
 
 def _in_precision(path: Path, precision: str, named: Sequence[Path]) -> Path:
     """Find the file that is the model of `path` in another precision; what tells is the spec, not the name."""
-    wanted = spec_from_onnx(path)
-    folders = dict.fromkeys(file.parent for file in [path, *named])
-    for candidate in [*named, *(file for folder in folders for file in sorted(folder.glob("*.onnx")))]:
-        spec = spec_from_onnx(candidate)
-        if (spec.name, spec.version, spec.precision) == (wanted.name, wanted.version, precision):
-            return candidate
-    if precision not in MAKE:
-        raise ModelError(f"{wanted.name} is to be had in fp32, {', '.join(MAKE)}, not in {precision!r}")
-    made = MAKE[precision].format(master=path, file=path.with_name(f"{path.stem}-{precision}.onnx"))
+    relatives = _relatives(path, named)
+    for file, spec in relatives.items():
+        if spec.precision == precision:
+            return file
+    spec = relatives[path]
+    if precision not in PRECISIONS:
+        raise ModelError(f"{spec.name} is to be had in {', '.join(PRECISIONS)}, not in {precision!r}")
+    file = path.with_name(f"{spec.name}-{precision}.onnx")
+    pictures = PICTURES if precision.startswith("int8") else ""
+    made = MAKE.format(master=path, precision=precision, pictures=pictures, file=file)
+    made = MAKE_MASTER.format(file=file) if precision == "fp32" else made
+    folders = ", ".join(dict.fromkeys(str(file.parent) for file in [path, *named]))
     raise ModelError(
-        f"there is no {precision} file of {wanted.name} {wanted.version} in {', '.join(map(str, folders))}; "
-        f"make it: {made}"
+        f"there is no {precision} file of {spec.name} {spec.version} in {folders}; make it: {made}"
     )
 
 
-def _source(path: Path, spec: ModelSpec) -> Source:
-    card = card_of(path)
-    if card is None:
+def _relatives(path: Path, named: Sequence[Path]) -> dict[Path, ModelSpec]:
+    """Return the files of the same model, `path` first, then those named, then the others in their folders."""
+    specs = {file: spec_from_onnx(file) for file in [path, *named]}
+    for folder in dict.fromkeys(file.parent for file in specs):
+        for file in sorted(folder.glob("*.onnx")):
+            with suppress(ModelError, SpecError):  # what nobody named may be damaged or foreign
+                specs.setdefault(file, spec_from_onnx(file))
+    one = specs[path]
+    return {
+        file: spec for file, spec in specs.items() if (spec.name, spec.version) == (one.name, one.version)
+    }
+
+
+def _source(path: Path, named: Sequence[Path]) -> Source:
+    relatives = _relatives(path, named)
+    cards = [card for card in map(card_of, relatives) if card]
+    if not cards:
         raise ModelError(
             f"{path} has no card; write down what it was trained on, for what it is fit and how well it does "
             f"in {path.with_suffix('.md')}"
         )
-    calibration = path.with_suffix(".calibration.json")
-    return Source(path, spec, card, calibration if calibration.is_file() else None)
+    return Source(path, relatives[path], cards[0], _calibration(path, relatives[path]))
+
+
+def _calibration(path: Path, spec: ModelSpec) -> Path | None:
+    """Return the manifest that a model was calibrated with, or None for one that was not."""
+    manifest = manifest_path(path)
+    if not spec.calibration and not manifest.exists():
+        return None
+    check_manifest(spec, read_manifest(manifest), str(manifest))
+    return manifest

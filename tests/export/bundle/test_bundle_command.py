@@ -51,7 +51,7 @@ def test_a_missing_precision_ends_with_one_line(models: list[Path], tmp_path: Pa
     done = run("bundle", "--precision", "fp16,int8", "--models", models[0], "--out", out)
     assert done.exit_code == 1
     assert done.stderr.startswith("error: there is no fp16 file of tiny-detector 1.0.0")
-    assert "make it: vultus-export fp16" in done.stderr
+    assert "make it: vultus-export quantize" in done.stderr
     assert done.stderr.count("\n") == 1
     assert not out.exists()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import bundles
 import tiny
 from vultus.errors import ModelError
 from vultus.spec import spec_from_json
@@ -25,7 +26,8 @@ def test_the_named_files_are_chosen_as_they_are(models: list[Path]) -> None:
 
 def test_a_precision_is_found_by_its_spec_in_the_folder(models: list[Path]) -> None:
     renamed = models[1].rename(models[1].with_name("whatever.onnx"))
-    models[1].with_suffix(".md").rename(renamed.with_suffix(".md"))
+    for suffix in (".md", ".calibration.json"):
+        models[1].with_suffix(suffix).rename(renamed.with_suffix(suffix))
     chosen = chosen_models([models[0]], ["int8", "fp32"])
     assert [source.file for source in chosen] == [renamed, models[0]]
 
@@ -33,10 +35,17 @@ def test_a_precision_is_found_by_its_spec_in_the_folder(models: list[Path]) -> N
 def test_a_precision_may_lie_in_the_folder_of_another_named_file(models: list[Path], tmp_path: Path) -> None:
     away = tmp_path / "away"
     away.mkdir()
-    for suffix in (".onnx", ".md"):
+    for suffix in (".onnx", ".md", ".calibration.json"):
         shutil.move(models[1].with_suffix(suffix), away)
     chosen = chosen_models([models[0], away / models[1].name], ["int8"])
     assert [source.file for source in chosen] == [away / models[1].name]
+
+
+def test_foreign_files_in_the_folder_do_not_disturb(models: list[Path]) -> None:
+    models[0].with_name("foreign.onnx").write_bytes(b"not a model")
+    assert [source.file for source in chosen_models([models[0]], ["int8"])] == [models[1]]
+    with pytest.raises(ModelError, match=r"foreign\.onnx is not an ONNX model"):
+        chosen_models([models[0].with_name("foreign.onnx")])
 
 
 def test_another_version_is_not_the_precision_asked_for(models: list[Path]) -> None:
@@ -45,15 +54,25 @@ def test_another_version_is_not_the_precision_asked_for(models: list[Path]) -> N
         chosen_models([models[0]], ["int8"])
 
 
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
-def test_a_missing_precision_is_an_error_that_names_the_command(models: list[Path], precision: str) -> None:
-    message = f"make it: vultus-export {precision} .*tiny-face.onnx .*--out .*tiny-face-{precision}.onnx"
+@pytest.mark.parametrize(
+    ("precision", "pictures"),
+    [("fp16", ""), ("int8", " --calibration FOLDER"), ("int8-fp16", " --calibration FOLDER")],
+)
+def test_a_missing_precision_is_an_error_that_names_the_command(
+    models: list[Path], precision: str, pictures: str
+) -> None:
+    message = (
+        f"make it: vultus-export quantize .*/tiny-face.onnx --precision {precision}{pictures} "
+        f"--out .*/tiny-face-{precision}.onnx$"
+    )
     with pytest.raises(ModelError, match=message):
         chosen_models([models[2]], [precision])
 
 
 def test_an_unknown_precision_is_an_error(models: list[Path]) -> None:
-    with pytest.raises(ModelError, match="tiny-face is to be had in fp32, fp16, int8, not in 'fp4'"):
+    with pytest.raises(
+        ModelError, match="tiny-face is to be had in fp32, fp16, int8, int8-fp16, not in 'fp4'"
+    ):
         chosen_models([models[2]], ["fp4"])
 
 
@@ -65,11 +84,33 @@ def test_a_missing_model_is_an_error_that_names_the_command(tmp_path: Path) -> N
 
 
 def test_a_model_without_a_card_is_refused(models: list[Path]) -> None:
-    models[0].with_suffix(".md").unlink()
+    models[2].with_suffix(".md").unlink()
+    with pytest.raises(ModelError, match=r"tiny-face\.onnx has no card; write down .*tiny-face\.md"):
+        chosen_models(models)
+
+
+def test_a_model_takes_the_card_of_its_other_precision(models: list[Path]) -> None:
+    models[1].with_suffix(".md").unlink()
+    (chosen,) = chosen_models([models[0]], ["int8"])
+    assert (chosen.file, chosen.card) == (models[1], models[0].with_suffix(".md"))
+    assert chosen.bundled.card == "models/tiny-detector-int8.md"
+
+
+def test_a_calibrated_model_needs_its_own_manifest(models: list[Path]) -> None:
+    manifest = models[1].with_suffix(".calibration.json")
+    manifest.write_text(replace(bundles.CALIBRATION, method="entropy").to_json())
     with pytest.raises(
-        ModelError, match=r"tiny-detector\.onnx has no card; write down .* tiny-detector\.md|has no card"
+        ModelError, match=r"is not the manifest that model 'tiny-detector' \(int8\) was calibrated with"
     ):
         chosen_models(models)
+    manifest.unlink()
+    with pytest.raises(
+        ModelError, match=r"cannot read the calibration manifest .*tiny-detector-int8\.calibration"
+    ):
+        chosen_models(models)
+    models[0].with_suffix(".calibration.json").write_text(bundles.CALIBRATION.to_json())
+    with pytest.raises(ModelError, match=r"was not calibrated; .* is not its manifest"):
+        chosen_models([models[0]])
 
 
 def test_the_default_is_the_zoo() -> None:
@@ -100,7 +141,9 @@ def test_the_parts_are_models_specs_cards_calibration_licences_and_index(models:
     ]
     spec = parts["models/tiny-detector-int8.spec.json"]
     assert isinstance(spec, bytes)
-    assert spec_from_json(spec) == replace(tiny.DETECTOR, precision="int8")
+    assert spec_from_json(spec) == replace(
+        tiny.DETECTOR, precision="int8", calibration=bundles.CALIBRATION.digest
+    )
     licence = parts["licences/Apache-2.0.txt"]
     assert isinstance(licence, bytes)
     assert b"Apache License" in licence
