@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from vultus.errors import VultusError
+from vultus_export.bundle.command import bundle, bundle_key
 
 if TYPE_CHECKING:
     from vultus_export.report import Made
@@ -34,12 +35,12 @@ Pictures = Annotated[
 
 
 @app.callback()
-def root() -> None:
+def _root() -> None:
     """Keep every command a named one, also while there are few."""
 
 
 @app.command("onnx")
-def onnx_command(
+def _onnx(
     out: Out,
     model: Annotated[
         str | None,
@@ -70,7 +71,7 @@ def onnx_command(
 
 
 @app.command("adopt")
-def adopt_command(
+def _adopt(
     file: Annotated[Path, typer.Argument(help="Foreign ONNX file.")],
     spec: Annotated[Path, typer.Option("--spec", help="The model's spec in TOML.")],
     out: Out,
@@ -85,7 +86,7 @@ def adopt_command(
 
 
 @app.command("quantize")
-def quantize_command(
+def _quantize(
     master: Annotated[Path, typer.Argument(help="FP32 model with its spec inside.")],
     precision: Annotated[str, typer.Option("--precision", help="fp16, int8 or int8-fp16.")],
     out: Out,
@@ -107,6 +108,10 @@ def quantize_command(
         with shown_progress() as tick:
             made = quantize_file(master, precision, out, calibration, detector, count, tick)
         show_quantized(made, Console(highlight=False))
+
+
+app.command("bundle")(bundle)
+app.command("bundle-key")(bundle_key)
 
 
 def main() -> None:

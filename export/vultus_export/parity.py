@@ -18,6 +18,7 @@ __all__ = [
     "ParityError",
     "assert_close",
     "check_parity",
+    "deviation",
     "output_kinds",
     "tolerance",
 ]

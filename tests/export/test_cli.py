@@ -164,7 +164,7 @@ def test_usage_exits_with_two(words: tuple[str, ...], folder: Path) -> None:
     assert run(*words, "--out", "new.onnx").exit_code == 2
 
 
-@pytest.mark.parametrize("words", [(), ("onnx",), ("adopt",), ("quantize",)])
+@pytest.mark.parametrize("words", [(), ("onnx",), ("adopt",), ("quantize",), ("bundle",), ("bundle-key",)])
 def test_every_command_has_help(words: tuple[str, ...]) -> None:
     result = run(*words, "--help")
     assert result.exit_code == 0
