@@ -13,12 +13,13 @@ from uuid import UUID, uuid5
 from cyclonedx.model import HashAlgorithm, HashType, Property
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
-from cyclonedx.model.license import LicenseExpression
+from cyclonedx.model.license import DisjunctiveLicense, LicenseExpression
 from cyclonedx.output.json import JsonV1Dot6
 
 import vultus
 from vultus.errors import InputError
 from vultus_export.bundle.contents import Source
+from vultus_export.bundle.licences import is_statement
 
 __all__ = ["sbom_of"]
 
@@ -57,7 +58,7 @@ def _add(bom: Bom, root: Component, source: Source, sums: Mapping[str, str]) -> 
         type=ComponentType.MACHINE_LEARNING_MODEL,
         bom_ref=told.file,
         description=spec.description or None,
-        licenses=[LicenseExpression(spec.licence)],
+        licenses=[_licence(spec.licence)],
         hashes=[_hash(sums[told.file])],
         properties=[Property(name=f"vultus:{name}", value=fact) for name, fact in facts.items() if fact],
     )
@@ -72,6 +73,10 @@ def _add(bom: Bom, root: Component, source: Source, sums: Mapping[str, str]) -> 
         )
         bom.components.add(data)
         bom.register_dependency(model, [data])
+
+
+def _licence(licence: str) -> DisjunctiveLicense | LicenseExpression:
+    return DisjunctiveLicense(name=licence) if is_statement(licence) else LicenseExpression(licence)
 
 
 def _hash(digest: str) -> HashType:

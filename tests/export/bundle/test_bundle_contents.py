@@ -173,7 +173,7 @@ LICENCES = {
     "unknown": "the licence of .*tiny-detector.onnx is unknown, and a bundle is made to be passed on",
     "": "the licence of .*tiny-detector.onnx is unknown",
     "MIT AND (": r"'MIT AND \(', is no SPDX expression",
-    "free as in beer": "is no SPDX expression .'free as in beer' is not on the list; LicenseRef-NAME may be",
+    "free beer": "is no SPDX expression .'free beer' is not on the list; LicenseRef-NAME may be",
     "MIT OR LicenseRef-Acme": r"the text of the licence LicenseRef-Acme of .* is missing; put it into .*Acme\.txt",
     "BSD-3-Clause": r"put it into .*LICENSES/BSD-3-Clause\.txt",
 }
@@ -190,3 +190,12 @@ def test_a_licence_of_ones_own_travels_with_its_text(models: list[Path]) -> None
     tiny.save_detector(models[0], replace(tiny.DETECTOR, licence="LicenseRef-Acme"))
     (models[0].parent / "LICENSES" / "LicenseRef-Acme.txt").write_text("Ask Acme.\n")
     assert parts_of(chosen_models([models[0]]))["licences/LicenseRef-Acme.txt"] == b"Ask Acme.\n"
+
+
+def test_terms_in_words_are_their_own_text(models: list[Path]) -> None:
+    terms = "for research and non-commercial use, by the terms of the pictures"
+    tiny.save_detector(models[0], replace(tiny.DETECTOR, licence=terms))
+    parts = parts_of(chosen_models([models[0]]))
+    assert [(name, parts[name]) for name in parts if name.startswith("licences/")] == [
+        ("licences/tiny-detector.txt", f"{terms}\n".encode())
+    ]

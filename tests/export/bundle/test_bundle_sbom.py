@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+import tiny
 from vultus_export.bundle.archive import checksums
 from vultus_export.bundle.contents import chosen_models, parts_of
 from vultus_export.bundle.sbom import sbom_of
@@ -75,3 +77,12 @@ def test_its_serial_number_follows_from_the_contents(
     other = json.loads(sbom_of(sources, {**sums, "models/tiny-face.md": "0" * 64}))
     assert other["serialNumber"] != json.loads(text)["serialNumber"]
     assert "timestamp" not in json.loads(text)["metadata"]
+
+
+def test_terms_in_words_are_told_as_a_named_licence(models: list[Path]) -> None:
+    terms = "for research and non-commercial use, by the terms of the pictures"
+    tiny.save_detector(models[0], replace(tiny.DETECTOR, licence=terms))
+    sources = chosen_models([models[0]])
+    text = sbom_of(sources, checksums(parts_of(sources))).decode()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    assert json.loads(text)["components"][0]["licenses"] == [{"license": {"name": terms}}]
