@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from torch.utils.tensorboard import SummaryWriter
 
 __all__ = ["Reporter"]
 
@@ -22,6 +21,9 @@ class Reporter:
         self, run: Path, steps: int, start: int, listener: Callable[[dict[str, Any]], None] | None = None
     ) -> None:
         self._log = (run / "log.jsonl").open("a", encoding="utf-8")
+        # Exporting a recipe imports this module too, and needs no TensorBoard.
+        from torch.utils.tensorboard import SummaryWriter
+
         self._board = SummaryWriter(str(run / "events"))
         self._console = Console(stderr=True, width=160)
         self._steps, self._start, self._began = steps, start, time.monotonic()
