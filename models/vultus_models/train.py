@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -49,9 +50,15 @@ def main(
     run: Annotated[Path, typer.Option(help="Folder of the run; an interrupted run goes on.")],
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 1,
 ) -> None:
-    """Train a system from its recipe, or go on with an interrupted run."""
+    """Train a system from its recipe, or go on with an interrupted run.
+
+    Ctrl-C and a request to end (SIGTERM) save the state first; the same command then goes on from there.
+    """
     recipe = read_recipe(config)
     model, task, schedule = _build(recipe, data, seed)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Set for both: a shell starts what it puts into the background with SIGINT ignored.
+        signal.signal(number, signal.default_int_handler)
     fit(model, task, schedule, run, seed)
 
 
