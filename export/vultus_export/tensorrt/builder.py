@@ -57,9 +57,8 @@ def build_engine(
     talk, logger = talk_for(trt)
     builder = trt.Builder(logger)
     network = builder.create_network(bindings.creation_flags())
-    parser = trt.OnnxParser(
-        network, logger
-    )  # it owns weights that the network points to: alive until the end
+    # The parser owns weights that the network points to: it must outlive the build.
+    parser = trt.OnnxParser(network, logger)
     parse_onnx(bindings, parser, network, onnx, spec, talk)
     refuse_lost_precision(trt, network, spec)
     config = builder.create_builder_config()

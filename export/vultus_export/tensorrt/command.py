@@ -129,5 +129,5 @@ def _clear_errors() -> Iterator[None]:
         console.print(f"error: {error}", markup=False)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
-        console.print("stopped; nothing was written")
+        console.print("stopped; nothing half-written is left")
         raise typer.Exit(INTERRUPTED) from error

@@ -20,7 +20,9 @@ from vultus_export.tensorrt.make import engine_from_onnx
 from vultus_export.tensorrt.request import Request
 from vultus_export.tidy import spec_of
 
-pytest.importorskip("tensorrt_rtx_bindings", reason="needs TensorRT-RTX: pip install 'vultus[rtx]'")
+pytest.importorskip(
+    "tensorrt_rtx_bindings", reason="needs TensorRT-RTX: pip install 'vultus[rtx]'", exc_type=ImportError
+)
 
 # What share of the layers that multiply by weights must compute in the precision: all but what is kept on purpose.
 LEAST = {"fp32": 1.0, "fp16": 1.0, "int8": 0.9, "int8-fp16": 0.9}

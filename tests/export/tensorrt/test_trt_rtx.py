@@ -29,7 +29,9 @@ from vultus_export.tensorrt.make import Made, engine_from_onnx
 from vultus_export.tensorrt.progress import BuildState
 from vultus_export.tensorrt.request import Request
 
-pytest.importorskip("tensorrt_rtx_bindings", reason="needs TensorRT-RTX: pip install 'vultus[rtx]'")
+pytest.importorskip(
+    "tensorrt_rtx_bindings", reason="needs TensorRT-RTX: pip install 'vultus[rtx]'", exc_type=ImportError
+)
 
 TARGETS = ("8.0", "8.6", "8.9", "12.0", "12.1+")
 NO_GPU = Platform("tensorrt_rtx", problem="this test builds as on a machine without a GPU")
@@ -292,7 +294,7 @@ def test_ctrl_c_ends_the_command_with_exit_code_130(tmp_path: Path, monkeypatch:
     model = precision_nets.save_face(tmp_path / "face.onnx")
     done = CliRunner().invoke(app, [str(model), "--out", str(tmp_path / "out"), "--flavour", "tensorrt-rtx"])
     assert done.exit_code == 130
-    assert "stopped; nothing was written" in done.stderr
+    assert "stopped; nothing half-written is left" in done.stderr
     assert not list((tmp_path / "out").iterdir())
 
 
