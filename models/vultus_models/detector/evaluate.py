@@ -16,7 +16,7 @@ from vultus.preprocess import letterbox
 from vultus.spec import ModelSpec
 from vultus.types import FaceArray
 
-__all__ = ["Detect", "average_precision", "detect_with", "judged", "point_error", "recall_at"]
+__all__ = ["Detect", "Judged", "average_precision", "detect_with", "judged", "point_error", "recall_at"]
 
 Pixels = npt.NDArray[np.uint8]
 Array = npt.NDArray[np.float64]

@@ -26,7 +26,7 @@ from vultus_models.detector.network import Detector, network, spec
 from vultus_models.detector.targets import all_anchors, targets_of
 from vultus_models.training.loop import Schedule
 
-__all__ = ["DetectorTask", "Sources", "build", "held_back", "network", "spec"]
+__all__ = ["DetectorTask", "Sources", "Validation", "build", "held_back", "network", "spec"]
 
 Pixels = npt.NDArray[np.uint8]
 Array = npt.NDArray[np.float64]

@@ -14,7 +14,7 @@ from vultus_models.face.cache import Crops
 from vultus_models.face.data import plain_batches
 from vultus_models.face.group_age import GroupAge
 
-__all__ = ["VAL_LIMIT", "measure", "run_over", "score_of", "val_indices"]
+__all__ = ["VAL_LIMIT", "measure", "prepared", "run_over", "score_of", "val_indices"]
 
 Arrays = dict[str, npt.NDArray[np.float32]]
 VAL_LIMIT = 1200

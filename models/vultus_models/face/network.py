@@ -17,7 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vultus_models.face.heads import heads, outputs_of
 
-__all__ = ["FaceNet", "fold", "network"]
+__all__ = ["Block", "FaceNet", "fold", "network"]
 
 STAGES = ((16, 1), (32, 2), (64, 3), (96, 2), (160, 1))
 """Width and number of blocks of each stage; the first block of every stage halves the side."""
@@ -39,6 +39,7 @@ class Block(nn.Module):
         self.skip = inside == outside and stride == 1
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the block's map (n, outside, height / stride, width / stride)."""
         y: Tensor = self.norm(self.conv(x))
         return torch.relu(x + y if self.skip else y)
 
