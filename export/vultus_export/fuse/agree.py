@@ -60,16 +60,19 @@ class Agreement:
         return f"{self.field}: {self.error:.3g} over {self.faces} faces, allowed {self.limit:g}"
 
 
-def agreement(pairs: Sequence[tuple[FaceArray, FaceArray]], spec: ModelSpec) -> list[Agreement]:
+def agreement(
+    pairs: Sequence[tuple[FaceArray, FaceArray]], spec: ModelSpec, most: int | None = None
+) -> list[Agreement]:
     """Compare (runtime's, fused) faces of pictures field by field, in the order of the record.
 
-    Fields that the runtime does not measure are left out. A face that only one side finds is let pass where a
-    rounding could decide: its score at the threshold, its overlap at that of suppression. Else ParityError.
+    most: the capacity that both were cut to. Fields that the runtime does not measure are left out. A face that
+    only one side finds is let pass where a rounding could decide: its score at the threshold or at that of the last
+    face that had room, its overlap at that of suppression. Else ParityError.
     """
     errors: dict[str, list[float]] = {}
     for number, (wanted, got) in enumerate(pairs):
         matches = _matches(wanted, got)
-        _check_lone(number, wanted, got, matches, spec)
+        _check_lone(number, wanted, got, matches, _least(wanted, got, spec, most), spec)
         for one, other in matches:
             for name, error in _errors(wanted[one], got[other]).items():
                 errors.setdefault(name, []).append(error)
@@ -91,28 +94,31 @@ def _matches(wanted: FaceArray, got: FaceArray) -> list[tuple[int, int]]:
     return pairs
 
 
+def _least(wanted: FaceArray, got: FaceArray, spec: ModelSpec, most: int | None) -> float:
+    """Return the least score that a face needed to be found, or to have room."""
+    least = spec.detector.min_score if spec.detector else 0.0
+    full = [faces["score"].min() for faces in (wanted, got) if most and len(faces) >= most]
+    return max([least, *map(float, full)])
+
+
 def _check_lone(
-    picture: int, wanted: FaceArray, got: FaceArray, matches: Sequence[tuple[int, int]], spec: ModelSpec
+    picture: int,
+    wanted: FaceArray,
+    got: FaceArray,
+    matches: Sequence[tuple[int, int]],
+    least: float,
+    spec: ModelSpec,
 ) -> None:
     """Raise ParityError for a face that one side lacks for no good reason."""
-    sides = (("the runtime", wanted, got, 0), ("the fused file", got, wanted, 1))
-    for who, own, others, side in sides:
+    close = spec.detector.nms_iou - OVERLAP_SLACK if spec.detector else 1.0
+    for who, own, others, side in (("the runtime", wanted, got, 0), ("the fused file", got, wanted, 1)):
         for place in set(range(len(own))) - {match[side] for match in matches}:
-            if not _borderline(own, place, others, spec):
-                score, box = float(own["score"][place]), [round(float(v), 1) for v in own["box"][place]]
+            score, overlap = float(own["score"][place]), box_iou(own["box"][place], others["box"])
+            if score > least + LIMITS["score"] and overlap.max(initial=0.0) < close:
+                box = [round(float(value), 1) for value in own["box"][place]]
                 raise ParityError(
                     f"in picture {picture} only {who} finds a face, score {score:.3f}, at {box}"
                 )
-
-
-def _borderline(own: FaceArray, place: int, others: FaceArray, spec: ModelSpec) -> bool:
-    """Say whether a rounding may decide over a face: by score, by suppression or as the last that has room."""
-    score, limit = float(own["score"][place]), LIMITS["score"]
-    least = spec.detector.min_score if spec.detector else 0.0
-    last = float(min(own["score"].min(), others["score"].min(initial=1.0)))
-    overlap = float(box_iou(own["box"][place], others["box"]).max(initial=0.0))
-    close = spec.detector.nms_iou - OVERLAP_SLACK if spec.detector else 1.0
-    return score <= max(least, last) + limit or overlap >= close
 
 
 def _errors(wanted: np.void, got: np.void) -> dict[str, float]:

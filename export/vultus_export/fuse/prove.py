@@ -45,7 +45,7 @@ def prove(
         with Analyzer("cpu", files, min_score=spec.detector.min_score if spec.detector else None) as analyzer:
             for picture in pictures:
                 pairs.append((analyzer(picture).faces[: settings.max_faces], run(picture)))
-    found = agreement(pairs, spec)
+    found = agreement(pairs, spec, settings.max_faces)
     failed = [str(item) for item in found if not item.passed]
     if failed:
         raise ParityError("the fused file does not answer as the runtime does:\n  " + "\n  ".join(failed))

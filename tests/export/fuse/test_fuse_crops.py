@@ -39,7 +39,7 @@ def face_points(side: float, turn: float, x: float, y: float) -> Points:
     """Return the five points of a face of a given side, turned by degrees about its middle: (5, 2)."""
     angle = np.radians(turn)
     matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return ((FACE_TEMPLATE - 0.5) * side @ matrix.T + (x, y)).astype(np.float32)
+    return np.asarray((FACE_TEMPLATE - 0.5) * side @ matrix.T + (x, y), np.float32)
 
 
 def picture(width: int, height: int) -> npt.NDArray[np.uint8]:

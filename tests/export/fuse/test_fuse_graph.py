@@ -59,7 +59,7 @@ def test_a_loop_carries_its_state_and_stacks_its_items(
         total, items = g.loop(given["trips"], add, [(g.integers(0), [1])], given["go"])
         return {"total": total, "items": items}
 
-    inputs = {"trips": (np.int64, []), "go": (bool, [])}
+    inputs: dict[str, Any] = {"trips": (np.int64, []), "go": (bool, [])}
     got = runner(part, inputs, {"total": [1], "items": ["n", 1]})(trips=np.array(trips), go=np.array(go))
     assert got["items"].ravel().tolist() == sums
     assert got["total"] == (sums[-1] if sums else 0)

@@ -43,7 +43,7 @@ def made_points() -> npt.NDArray[np.float32]:
     """Return the points of a face for each of TURNS: (8, 5, 2)."""
     angles = np.radians(TURNS)
     turns = np.array([[[math.cos(a), math.sin(a)], [-math.sin(a), math.cos(a)]] for a in angles])
-    return ((FACE_TEMPLATE - 0.5) * 90 @ turns + (70, 80)).astype(np.float32)
+    return np.asarray((FACE_TEMPLATE - 0.5) * 90 @ turns + (70, 80), np.float32)
 
 
 def network(heads: Sequence[Head]) -> ModelSpec:

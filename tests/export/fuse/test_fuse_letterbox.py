@@ -49,7 +49,7 @@ def test_equal_to_the_runtime_within_one_grey_level(
 ) -> None:
     spec, run = case
     noise = np.random.default_rng(3).integers(0, 256, (size[1], size[0], 3)).astype(np.uint8)
-    frame = cv2.GaussianBlur(noise, (5, 5), 1.0)
+    frame = np.asarray(cv2.GaussianBlur(noise, (5, 5), 1.0), np.uint8)
     wanted, affine = letterbox(frame, spec)
     got = run(frame=frame)
     assert got["tensor"].shape == wanted.shape
