@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -11,9 +12,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+import tiny
 from vultus.cli import app
 from vultus.doctor import Check, examine
 from vultus.doctor.machine import gpu_checks, jetson_checks, probe
+from vultus.engines.sidecar import Sidecar, sidecar_path, sidecar_to_json
 
 DRIVER = """
 #include <stdlib.h>
@@ -192,3 +195,45 @@ def test_the_command_prints_what_was_found() -> None:
     for word in ("Python", "onnxruntime", "driver", "TensorRT", "--device auto"):
         assert word in table.stdout
     assert ("can be analysed here" if report["usable"] else "nothing can run here") in table.stderr
+
+
+# TensorRT engines
+
+
+def _saved(folder: Path, name: str, data: bytes = b"engine bytes") -> None:
+    sidecar = Sidecar(
+        spec=tiny.FACE_NETWORK,
+        onnx="tiny-face.onnx",
+        flavour="tensorrt",
+        version="10.3.0",
+        compute_capabilities=("8.7",),
+        batch=(1, 4, 32),
+        precision="fp32",
+        onnx_sha256="0" * 64,
+        engine_sha256=hashlib.sha256(b"engine bytes").hexdigest(),
+        engine_size=len(b"engine bytes"),
+        key="1" * 64,
+        proof="engine inspector",
+        layers={"fp32": 12},
+        device="Orin",
+        cuda="12.6",
+    )
+    (folder / name).write_bytes(data)
+    sidecar_path(folder / name).write_text(sidecar_to_json(sidecar))
+
+
+def test_an_engine_of_another_device_is_explained_in_one_line(tmp_path: Path) -> None:
+    _saved(tmp_path, "other.engine")
+    (tmp_path / "alone.engine").write_bytes(b"no sidecar")
+    shown = CliRunner().invoke(app, ["doctor", "--engines", str(tmp_path)])
+    lines = [
+        line for line in shown.output.splitlines() if line.startswith(("other.engine:", "alone.engine:"))
+    ]
+    assert len(lines) == 2
+    assert "alone.engine.json" in lines[0]
+    assert "built for compute capability 8.7 and TensorRT 10.3.0, this is " in lines[1]
+
+
+def test_a_folder_without_engines_is_no_problem(tmp_path: Path) -> None:
+    checks = examine(models=[], engine_folder=tmp_path).checks
+    assert [check.status for check in checks if check.section == "engines"] == ["absent"]

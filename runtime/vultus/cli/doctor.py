@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +20,18 @@ __all__ = ["doctor"]
 _MARKS = {"ok": "[green]ok[/green]", "absent": "[dim]-[/dim]", "problem": "[red]problem[/red]"}
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def doctor(
+    engines: Annotated[
+        Path | None,
+        typer.Option(
+            "--engines",
+            exists=True,
+            file_okay=False,
+            help="Folder of TensorRT engines: say of each whether it runs here, or why it does not.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
     """Look at Python, packages, GPU, driver, CUDA, TensorRT and JetPack, and say what would run.
 
     Exit code: 0 when pictures can be analysed here, 4 when nothing can run.
@@ -27,7 +39,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     with clean_exit():
         from vultus.doctor import examine
 
-        report = examine()
+        report = examine(engine_folder=engines)
         if as_json:
             typer.echo(json.dumps(report.values(), indent=2))
         else:

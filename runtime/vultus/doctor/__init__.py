@@ -39,10 +39,11 @@ class Report:
         return asdict(self)
 
 
-def examine(models: Sequence[Path] | None = None) -> Report:
+def examine(models: Sequence[Path] | None = None, engine_folder: Path | None = None) -> Report:
     """Look at this machine. Nothing is installed, changed or downloaded; GPU libraries run in a child process.
 
-    models: files to try, the default models when None. "Usable" means that they were really opened on some
+    models: files to try, the default models when None. engine_folder: TensorRT engines to hold against this
+    machine. "Usable" means that they were really opened on some
     device, not that the packages look right.
     """
     from vultus import __version__
@@ -57,6 +58,7 @@ def examine(models: Sequence[Path] | None = None) -> Report:
         *machine.gpu_checks(),
         *machine.jetson_checks(),
         *engines.model_checks(files),
+        *(engines.engine_checks(engine_folder) if engine_folder else ()),
         *engines.run_checks(files),
     ]
     usable = any(check.section == "runs" and check.status == "ok" for check in checks)
