@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 
+from vultus.decode import centerface, yunet
 from vultus.decode.anchors import VALUES, anchors_per_cell
 from vultus.decode.heads import check_heads, output_width
 from vultus.errors import ModelError
@@ -32,7 +33,11 @@ def _anchor_maps(spec: ModelSpec, batch: int, height: int, width: int) -> dict[s
     }
 
 
-MAPS: dict[str, Callable[[ModelSpec, int, int, int], dict[str, Shape]]] = {"anchors": _anchor_maps}
+MAPS: dict[str, Callable[[ModelSpec, int, int, int], dict[str, Shape]]] = {
+    "anchors": _anchor_maps,
+    "centerface": centerface.map_shapes,
+    "yunet": yunet.map_shapes,
+}
 """Shapes of a detector's maps by decoder; one that is not here names its outputs in a way of its own."""
 
 

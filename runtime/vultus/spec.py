@@ -52,16 +52,19 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class AnchorLevel:
-    """One output map of a detector: (batch, anchors * (1 + 4 + 10), height / stride, width / stride).
+    """One output map of a detector, with a cell for every stride x stride pixels of the input.
 
-    sizes: anchor sides in input pixels. densities: each size is tiled density x density times a cell, as
-    FaceBoxes (Zhang et al. 2017) does, so small anchors lie as close as large ones.
+    Decoder `anchors`: (batch, anchors * (1 + 4 + 10), height / stride, width / stride). sizes: anchor sides in
+    input pixels. densities: each size is tiled density x density times a cell, as FaceBoxes (Zhang et al. 2017)
+    does, so small anchors lie as close as large ones.
+    A decoder without anchors leaves both empty; one that reads several maps a stride wants a level for each, in
+    the order that its module (`vultus.decode`) states.
     """
 
     output: str
     stride: int
-    sizes: tuple[float, ...]
-    densities: tuple[int, ...]
+    sizes: tuple[float, ...] = ()
+    densities: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

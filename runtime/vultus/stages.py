@@ -21,7 +21,11 @@ from vultus.types import FaceArray
 
 __all__ = ["DetectorStage", "FaceStage", "Stopwatch", "check_spec"]
 
-DECODERS = {"anchors": "vultus.decode.anchors"}
+DECODERS = {
+    "anchors": "vultus.decode.anchors",
+    "centerface": "vultus.decode.centerface",
+    "yunet": "vultus.decode.yunet",
+}
 """Decoder named in a detector's spec -> module that turns raw maps into FACE records."""
 
 MAX_BATCH = 64
@@ -83,7 +87,7 @@ class DetectorStage:
         with watch.stage("detect"):
             outputs = self.engine(self._input)
         with watch.stage("decode_boxes"):
-            faces: FaceArray = self._decoder.decode(outputs, 0, spec, affine, self.min_score)
+            faces: FaceArray = self._decoder.decode(outputs, 0, spec, affine, self.min_score, (width, height))
         return faces
 
 

@@ -15,13 +15,12 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from vultus.decode.nms import suppress
-from vultus.errors import ModelError, SpecError
-from vultus.geometry import apply_affine, invert_affine
-from vultus.spec import AnchorLevel, DetectorSpec, ModelSpec
-from vultus.types import FaceArray, empty_faces
+from vultus.decode.candidates import CANDIDATES_PER_FACE, best_first, detector_of, faces_of, output_of
+from vultus.spec import AnchorLevel, ModelSpec
+from vultus.types import FaceArray
 
 __all__ = [
+    "CANDIDATES_PER_FACE",
     "VALUES",
     "anchor_grid",
     "anchors_per_cell",
@@ -34,7 +33,6 @@ __all__ = [
 VALUES = 15
 """Numbers a face for each anchor: logit, 4 of the box, 10 of the points."""
 
-CANDIDATES_PER_FACE = 8
 LARGEST_LOG_RATIO = math.log(1000 / 16)
 
 Array = npt.NDArray[np.float32]
@@ -96,30 +94,24 @@ def decode(
     spec: ModelSpec,
     affine: npt.ArrayLike,
     min_score: float,
+    size: tuple[int, int] | None = None,
 ) -> FaceArray:
     """Return the faces of picture `index` of a batch in frame pixels, best score first.
 
-    outputs: (batch, A * 15, rows, columns) a level. affine: (2, 3) frame -> network input. Only anchors whose
-    logit reaches that of `min_score` are looked at; those with a number that is not finite are dropped, so a
-    broken output can hide faces and never invents them. Fields that a detector does not measure are NaN.
+    outputs: (batch, A * 15, rows, columns) a level. affine: (2, 3) frame -> network input. size: (width, height)
+    of the network input, which these maps tell by themselves. Only anchors whose logit reaches that of
+    `min_score` are looked at; those with a number that is not finite are dropped, so a broken output can hide
+    faces and never invents them. Fields that a detector does not measure are NaN.
     Raises SpecError when the spec is of no detector, ModelError when an output is missing or misshapen.
     """
-    detector = spec.detector
-    if detector is None:
-        raise SpecError(f"model {spec.name!r} is no detector; its task is {spec.task!r}")
+    detector = detector_of(spec)
     parts = [_level_values(outputs, index, level, spec.name, min_score) for level in detector.levels]
     values, anchors = (np.concatenate(part) for part in zip(*parts, strict=True))
-    best = _best(values[:, 0], detector)
+    best = best_first(values[:, 0], detector)
     values, anchors = values[best], anchors[best]
     boxes, points = decode_values(values[:, 1:], anchors, detector.variances)
-    kept = suppress(boxes, values[:, 0], detector.nms_iou, detector.max_faces)
-    return _records(boxes[kept], points[kept], values[kept, 0], invert_affine(affine))
-
-
-def _best(logits: Array, detector: DetectorSpec) -> npt.NDArray[np.intp]:
-    """Return the candidates that are worth suppressing, best first: a bound on the work of a bad picture."""
-    order = np.argsort(-logits, kind="stable")
-    return order[: detector.max_faces * CANDIDATES_PER_FACE]
+    scores = 1 / (1 + np.exp(-np.clip(values[:, 0].astype(np.float64), -80, 80)))
+    return faces_of(boxes, points, scores, detector, affine)
 
 
 def _level_values(
@@ -130,17 +122,9 @@ def _level_values(
     min_score: float,
 ) -> tuple[Array, Array]:
     """Return values (k, 15) and anchors (k, 3) of one level's anchors that reach the score."""
-    if level.output not in outputs:
-        raise ModelError(
-            f"model {name!r} gave no output {level.output!r}; it gave {', '.join(outputs) or 'none'}"
-        )
-    raw, count = outputs[level.output], anchors_per_cell(level)
-    if raw.ndim != 4 or raw.shape[1] != count * VALUES or not -len(raw) <= index < len(raw):
-        raise ModelError(
-            f"output {level.output!r} of model {name!r} has shape {raw.shape}; "
-            f"expected (batch > {index}, {count * VALUES}, rows, columns); export the model again"
-        )
-    maps = raw[index].reshape(count, VALUES, *raw.shape[2:])
+    count = anchors_per_cell(level)
+    raw = output_of(outputs, index, level.output, (count * VALUES, "rows", "columns"), name)
+    maps = raw.reshape(count, VALUES, *raw.shape[1:])
     which, row, column = np.nonzero(maps[:, 0] >= _logit(min_score))
     values = maps[which, :, row, column].astype(np.float32)
     anchors = cell_offsets(level)[which]
@@ -155,11 +139,3 @@ def _logit(score: float) -> float:
     if score <= 0.0:
         return -math.inf
     return math.inf if score >= 1.0 else math.log(score) - math.log1p(-score)
-
-
-def _records(boxes: Array, points: Array, logits: Array, inverse: npt.NDArray[np.float64]) -> FaceArray:
-    faces = empty_faces(len(boxes))
-    faces["box"] = apply_affine(inverse, boxes.reshape(-1, 2, 2)).reshape(-1, 4)
-    faces["points"] = apply_affine(inverse, points)
-    faces["score"] = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -80, 80)))
-    return faces
