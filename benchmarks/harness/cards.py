@@ -113,6 +113,7 @@ def _making(spec: ModelSpec, own: Facts, facts: Facts) -> str:
         lines.append(f"Recipe: `{place}`, seed {own['seed']}; {_flat(found.get('schedule', {}))}.")
     teachers = [facts["teachers"][name] for name in own.get("teachers", [])]
     lines += [f"Taught by {', and by '.join(teachers)}."] if teachers else []
+    lines += own.get("history", [])
     return "\n".join(lines) + "\n"
 
 
