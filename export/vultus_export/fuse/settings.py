@@ -29,6 +29,7 @@ class Settings:
 
 def detector_of(spec: ModelSpec) -> DetectorSpec:
     """Return the detector part of a spec that can be fused; raises SpecError otherwise."""
+    _check_precision(spec)
     if spec.detector is None:
         raise SpecError(f"model {spec.name!r} is no detector; its task is {spec.task!r}; give it as --face")
     if spec.detector.decoder != "anchors":
@@ -40,6 +41,7 @@ def detector_of(spec: ModelSpec) -> DetectorSpec:
 
 def face_of(spec: ModelSpec) -> ModelSpec:
     """Return the spec of a face network; raises SpecError when it is of something else."""
+    _check_precision(spec)
     if spec.task != "face":
         raise SpecError(f"model {spec.name!r} is no face network; its task is {spec.task!r}")
     return spec
@@ -66,6 +68,15 @@ def sized(spec: ModelSpec, settings: Settings) -> ModelSpec:
         takes = f"sides that are multiples of {step}" if step else f"{fixed[0]}x{fixed[1]} alone"
         raise ModelError(f"detector {spec.name!r} takes {takes}, not --size {size[0]}x{size[1]}")
     return replace(own, input=replace(spec.input, width=size[0], height=size[1], multiple=0))
+
+
+def _check_precision(spec: ModelSpec) -> None:
+    """Refuse what a plain session of ONNX Runtime gets wrong on the CPU: Q/DQ with FP16 scales."""
+    if spec.precision == "int8-fp16":
+        raise SpecError(
+            f"model {spec.name!r} is int8-fp16, for which ONNX Runtime gives wrong numbers on a CPU unless an "
+            "optimisation is switched off, and a fused file cannot ask for that; fuse its fp32, fp16 or int8 form"
+        )
 
 
 def metadata(detector: ModelSpec, face: ModelSpec | None, settings: Settings) -> dict[str, str]:

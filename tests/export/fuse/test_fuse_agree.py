@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,25 @@ def moved(given: FaceArray, name: str, by: float, place: int = 0) -> FaceArray:
 
 def test_every_measured_field_of_the_record_has_a_limit() -> None:
     assert set(LIMITS) == set(FACE.names or ()) - {"track"}
+
+
+def test_the_limits_in_the_documentation_are_those_of_the_table() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "fused.md").read_text(encoding="utf-8")
+    rows = [
+        line
+        for line in page.split("| field | limit |")[1].split("\n\n")[0].splitlines()
+        if line.startswith("| ")
+    ]
+    shown: dict[str, float] = {}
+    for row in rows:
+        fields, limit = row.strip("| ").split(" | ")
+        names = re.findall(r"`(\w+)`", fields) + (
+            ["gender", "ethnicity"] if "probabilities" in fields else []
+        )
+        numbers = [float(number) for number in re.findall(r"\d[\d.]*(?= |$)", limit.replace(" of 100", ""))]
+        shown |= dict(zip(names, numbers * len(names) if len(numbers) == 1 else numbers, strict=False))
+    assert len(shown) > 10
+    assert shown == {name: LIMITS[name] for name in shown}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import onnxruntime as ort
 import pytest
 
 import nets
+import precision_nets
 import tiny
 from vultus.errors import ModelError, SpecError
 from vultus.onnxfile import metadata_from_onnx
@@ -181,14 +182,41 @@ def test_networks_that_answer_to_every_pixel_on_a_real_picture(
     files = [tmp_path / "detector.onnx", tmp_path / "face.onnx"]
     for model, file in zip((detector, face_model), files, strict=True):
         save_model(model, file)
+    assert_same_with_some_faces(detector, face_model, files, portrait)
+
+
+def assert_same_with_some_faces(
+    detector: onnx.ModelProto, face: onnx.ModelProto, files: list[Path], picture: Pixels
+) -> None:
+    """Compare where the threshold lies such that a detector of random weights finds a handful."""
     with Analyzer("cpu", files, min_score=0.001) as analyzer:
-        scores = np.unique(analyzer.detect(portrait)["score"])
+        scores = np.unique(analyzer.detect(picture)["score"])
     least = float(scores[-min(len(scores), 20) :].mean())
     with Analyzer("cpu", files, min_score=least) as analyzer:
-        wanted = analyzer(portrait).faces
+        wanted = analyzer(picture).faces
     assert len(wanted) > 3
-    got = run_fused(fused_model(detector, face_model, Settings(64, min_score=least)))(portrait)
-    assert_equal_faces(wanted, got)
+    assert_equal_faces(wanted, run_fused(fused_model(detector, face, Settings(64, min_score=least)))(picture))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_every_precision_that_plain_onnx_runtime_gets_right(tmp_path: Path, precision: str) -> None:
+    files = [
+        precision_nets.save_detector(tmp_path / "detector.onnx", precision),
+        precision_nets.save_face(tmp_path / "face.onnx", precision),
+    ]
+    detector, face = (load_model(path) for path in files)
+    noise = np.random.default_rng(9).integers(0, 256, (64, 96, 3)).astype(np.uint8)
+    picture = np.asarray(cv2.GaussianBlur(noise, (9, 9), 3.0), np.uint8)
+    assert_same_with_some_faces(detector, face, files, picture)
+
+
+def test_the_precision_that_it_gets_wrong_is_refused(tmp_path: Path) -> None:
+    face = load_model(precision_nets.save_face(tmp_path / "face.onnx", "int8-fp16"))
+    detector = load_model(precision_nets.save_detector(tmp_path / "detector.onnx"))
+    with pytest.raises(
+        SpecError, match="'conv-face' is int8-fp16, for which ONNX Runtime gives wrong numbers"
+    ):
+        fused_model(detector, face)
 
 
 def test_the_metadata_hold_both_specs_the_settings_and_the_licence(
