@@ -12,6 +12,7 @@ from vultus_export import tidy
 from vultus_export.contract import MAPS, check_graph
 from vultus_export.exporter import finish
 from vultus_export.fold import fold_batch_norms
+from vultus_export.free import free_sizes
 from vultus_export.specfile import keep_attributes, output_names
 
 __all__ = ["onnx_with_spec"]
@@ -22,16 +23,26 @@ def onnx_with_spec(
 ) -> onnx.ModelProto:
     """Return a foreign graph with normalisations folded, other outputs dropped and the spec in its metadata.
 
-    The given model is not changed. Raises ModelError when it does not fit the spec or fails the full check.
+    Where the spec lets sides be free and the file fixes them, they are freed. The given model is not changed.
+    Raises ModelError when it does not fit the spec or fails the full check.
     """
     check_graph(model)
     kept = spec if attributes is None else keep_attributes(spec, tuple(attributes))
     own = onnx.ModelProto.FromString(model.SerializeToString())
     names = _wanted(own, kept)
+    declared = free_sizes(own, kept)
     fold_batch_norms(own)
     tidy.keep_outputs(own, names)
     tidy.name_unnamed(own)
-    return finish(own, kept)
+    try:
+        return finish(own, kept)
+    except ModelError as error:
+        if not declared:
+            raise
+        raise ModelError(
+            f"{error}; the file declares an input {declared} and its graph is bound to that: "
+            "set multiple = 0 and these sides in the spec"
+        ) from error
 
 
 def _wanted(model: onnx.ModelProto, spec: ModelSpec) -> Sequence[str]:

@@ -12,6 +12,7 @@ from vultus.spec import ModelSpec
 from vultus_export.adopt import onnx_with_spec
 from vultus_export.exporter import deployed, onnx_from_module
 from vultus_export.files import load_model, save_model, writable
+from vultus_export.free import free_sizes
 from vultus_export.inputs import picture_files, picture_inputs, random_inputs
 from vultus_export.parity import check_parity
 from vultus_export.report import Made
@@ -51,6 +52,7 @@ def adopt_file(
     writable(out)
     foreign = load_model(file)
     model = onnx_with_spec(foreign, contract, attributes)
+    free_sizes(foreign, contract)
     return _prove(model, onnx_runner(foreign, contract), files, out)
 
 

@@ -77,7 +77,6 @@ def test_a_head_that_does_not_fit_the_record_is_refused() -> None:
         onnx_with_spec(foreign(), replace(SPEC, heads=(Head("prob", "softmax", "gender"),)))
 
 
-FREE = replace(SPEC, input=replace(SPEC.input, multiple=4))
 REFUSED: list[tuple[str, Callable[[], onnx.ModelProto], ModelSpec, str]] = [
     (
         "output",
@@ -92,7 +91,6 @@ REFUSED: list[tuple[str, Callable[[], onnx.ModelProto], ModelSpec, str]] = [
         "takes ['data'], its spec promises ['image']",
     ),
     ("size", foreign, replace(SPEC, input=InputSpec("data", 16, 8)), "takes height and width [8, 8]"),
-    ("free sides", foreign, FREE, "the file fixes them at [8, 8]; set multiple = 0"),
     ("batch", lambda: foreign(1), SPEC, "the file fixes the batch at 1, expected a free one"),
     (
         "width",
