@@ -12,6 +12,7 @@ from rich.console import Console
 
 from vultus.errors import VultusError
 from vultus_export.bundle.command import bundle, bundle_key
+from vultus_export.fuse.command import fuse
 from vultus_export.tensorrt.command import engine
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def _quantize(
 app.command("bundle")(bundle)
 app.command("bundle-key")(bundle_key)
 app.command("engine")(engine)
+app.command("fuse")(fuse)
 
 
 def main() -> None:

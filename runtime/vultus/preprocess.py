@@ -66,8 +66,9 @@ def crops_into(bgr: Pixels, affines: npt.ArrayLike, spec: InputSpec, out: Tensor
     Bilinear; a face more than twice as large as its crop is sampled at n x n places a pixel and averaged.
     What lies outside the frame has the mean's colour.
     """
+    outside = spec.mean if spec.channels == "BGR" else spec.mean[::-1]
     for affine, target in zip(np.asarray(affines, np.float64), out, strict=True):
-        crop = _warp(bgr, affine, (spec.width, spec.height), spec.mean)
+        crop = _warp(bgr, affine, (spec.width, spec.height), outside)
         _normalise_into(crop, spec, target)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import cv2
 import numpy as np
 import pytest
@@ -89,6 +91,14 @@ def test_a_crop_shows_the_face_at_the_template(scale: float) -> None:
     crop = crops(picture, affine, CROP)[0, 0]
     for x, y in np.round(template_points(112)).astype(int):
         assert crop[y, x] > 0.7
+
+
+def test_outside_the_frame_is_the_mean_whatever_the_order_of_channels() -> None:
+    far = np.array([[[1.0, 0.0, 500.0], [0.0, 1.0, 500.0]]])
+    orders: tuple[Literal["BGR", "RGB"], ...] = ("BGR", "RGB")
+    for channels in orders:
+        spec = InputSpec("image", 8, 8, channels=channels, mean=(10, 20, 30))
+        assert (crops(noise(16, 16), far, spec) == 0).all()
 
 
 def test_no_faces_give_an_empty_batch() -> None:
