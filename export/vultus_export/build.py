@@ -11,7 +11,7 @@ from torch import nn
 from vultus.spec import ModelSpec
 from vultus_export.adopt import onnx_with_spec
 from vultus_export.exporter import deployed, onnx_from_module
-from vultus_export.files import load_model, save_model, writable
+from vultus_export.files import load_model, save_model
 from vultus_export.free import free_sizes
 from vultus_export.inputs import picture_files, picture_inputs, random_inputs
 from vultus_export.parity import check_parity
@@ -19,6 +19,7 @@ from vultus_export.report import Made
 from vultus_export.runners import Runner, onnx_runner, torch_runner
 from vultus_export.specfile import output_names, read_spec
 from vultus_export.tidy import spec_of
+from vultus_export.whole import writable
 
 __all__ = ["adopt_file", "export_module"]
 

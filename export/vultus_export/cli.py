@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from vultus.errors import VultusError
 from vultus_export.bundle.command import bundle, bundle_key
+from vultus_export.console import clear_errors
 from vultus_export.fuse.command import fuse
 from vultus_export.tensorrt.command import engine
 
@@ -60,7 +58,7 @@ def _onnx(
 ) -> None:
     """Export a PyTorch network to ONNX and prove that it answers as PyTorch does."""
     _check_usage(model, module, checkpoint, spec)
-    with _clear_errors():
+    with clear_errors():
         from vultus_export.build import export_module
         from vultus_export.subjects import from_factory, from_recipe
 
@@ -81,7 +79,7 @@ def _adopt(
     pictures: Pictures = None,
 ) -> None:
     """Give a foreign ONNX file a spec, so that the runtime reads it."""
-    with _clear_errors():
+    with clear_errors():
         from vultus_export.build import adopt_file
 
         _show(adopt_file(file, spec, out, _names(attributes), pictures or []))
@@ -102,7 +100,7 @@ def _quantize(
     count: Annotated[int, typer.Option("--count", min=1, help="Most pictures to use.")] = 128,
 ) -> None:
     """Lower a model's precision, measured on the task; for INT8 a manifest of the pictures appears beside it."""
-    with _clear_errors():
+    with clear_errors():
         from vultus_export.progress import shown_progress
         from vultus_export.quantize.build import quantize_file
         from vultus_export.quantize.show import show_quantized
@@ -136,20 +134,6 @@ def _names(attributes: str | None) -> tuple[str, ...] | None:
     return (
         None if attributes is None else tuple(name.strip() for name in attributes.split(",") if name.strip())
     )
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Turn what vultus raises into one line and exit code 1."""
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    try:
-        yield
-    except ImportError as error:
-        console.print(f"error: {error}; pip install 'vultus[export]'", markup=False)
-        raise typer.Exit(1) from error
-    except VultusError as error:
-        console.print(f"error: {error}", markup=False)
-        raise typer.Exit(1) from error
 
 
 def _show(made: Made) -> None:

@@ -10,7 +10,8 @@ import onnx
 import pytest
 
 from vultus.errors import ModelError
-from vultus_export.files import load_model, save_model, writable, write_whole
+from vultus_export.files import load_model, save_model
+from vultus_export.whole import writable, write_whole
 
 
 def test_a_model_survives_the_disk(face_model: onnx.ModelProto, tmp_path: Path) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from vultus.errors import ModelError, VultusError
+from vultus.errors import ModelError
+from vultus_export.console import clear_errors
 
 if TYPE_CHECKING:
     from vultus_export.bundle.archive import Written
@@ -59,7 +58,7 @@ def bundle(
 ) -> None:
     """Pack models, specs, cards, licences, checksums and SBOM into one file for a device, signed with --key."""
     names = [name.strip() for name in (precision or "").split(",") if name.strip()]
-    with _clear_errors() as console:
+    with clear_errors() as console:
         made = make_bundle(out, names, models or [], key)
         for name, digest in made.verified.sums.items():
             console.print(f"{digest}  {name}", markup=False)
@@ -74,7 +73,7 @@ def bundle_key(
     ],
 ) -> None:
     """Make a key pair that signs bundles; VULTUS_BUNDLE_PASSWORD in the environment protects the secret one."""
-    with _clear_errors() as console:
+    with clear_errors() as console:
         from vultus_export.bundle.signing import PASSWORD, new_key, write_pair
 
         password = os.environ.get(PASSWORD)
@@ -85,17 +84,3 @@ def bundle_key(
         console.print(
             f"{public} goes to the devices: vultus models verify BUNDLE --key {public}", markup=False
         )
-
-
-@contextmanager
-def _clear_errors() -> Iterator[Console]:
-    """Turn what vultus raises into one line and exit code 1."""
-    errors = Console(stderr=True, soft_wrap=True, highlight=False)
-    try:
-        yield Console(soft_wrap=True, highlight=False)
-    except ImportError as error:
-        errors.print(f"error: {error}; pip install 'vultus[export]'", markup=False)
-        raise typer.Exit(1) from error
-    except VultusError as error:
-        errors.print(f"error: {error}", markup=False)
-        raise typer.Exit(1) from error

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vultus.errors import VultusError
+from vultus_export.console import clear_errors
 
 if TYPE_CHECKING:
     from vultus_export.fuse.agree import Agreement
@@ -41,10 +40,11 @@ def make_fused(
     pictures: files and folders of pictures to compare on, besides made ones. Raises VultusError, and writes
     nothing, when anything is wrong.
     """
-    from vultus_export.files import load_model, save_model, writable
+    from vultus_export.files import load_model, save_model
     from vultus_export.fuse.assemble import fused_model
     from vultus_export.fuse.prove import made_pictures, prove
     from vultus_export.inputs import picture_files, read_picture
+    from vultus_export.whole import writable
 
     files = picture_files(pictures)
     writable(out)
@@ -82,7 +82,7 @@ def fuse(
     ] = None,
 ) -> None:
     """Fuse detector, alignment, face network and decoding into one ONNX file that takes a uint8 frame."""
-    with _clear_errors():
+    with clear_errors():
         from vultus_export.fuse.settings import Settings
 
         settings = Settings(max_faces, _size(size), min_score)
@@ -111,17 +111,3 @@ def _show(made: Fused, console: Console) -> None:
     for item in made.agreements:
         table.add_row(item.field, f"{item.error:.2g}", f"{item.limit:g}", str(item.faces))
     console.print(table)
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Turn what vultus raises into one line and exit code 1."""
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    try:
-        yield
-    except ImportError as error:
-        console.print(f"error: {error}; pip install 'vultus[export]'", markup=False)
-        raise typer.Exit(1) from error
-    except VultusError as error:
-        console.print(f"error: {error}", markup=False)
-        raise typer.Exit(1) from error

@@ -17,7 +17,7 @@ from vultus.onnxfile import spec_from_onnx
 from vultus.spec import ModelSpec
 from vultus.zoo import default_models
 from vultus_export.exporter import OPSET, finish
-from vultus_export.files import load_model, save_model, writable, write_whole
+from vultus_export.files import load_model, save_model
 from vultus_export.inputs import picture_files, random_inputs
 from vultus_export.parity import Deviation, check_parity
 from vultus_export.quantize.half import half_precision
@@ -28,6 +28,7 @@ from vultus_export.quantize.search import GOAL, Judge, Kept, best_method, keep_s
 from vultus_export.quantize.work import Tick, Work, no_tick, work_of
 from vultus_export.runners import onnx_runner
 from vultus_export.tidy import name_unnamed, spec_of
+from vultus_export.whole import writable, write_whole
 
 __all__ = ["PRECISIONS", "Quantized", "quantize_file"]
 

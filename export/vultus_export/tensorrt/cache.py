@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,8 +19,9 @@ from vultus.engines.sidecar import (
 )
 from vultus.errors import ModelError, VultusError
 from vultus_export.tensorrt.request import Request
+from vultus_export.whole import write_whole
 
-__all__ = ["cache_key", "reusable", "store", "writable_folder", "write_whole"]
+__all__ = ["cache_key", "reusable", "store", "writable_folder"]
 
 
 def cache_key(onnx_sha256: str, here: Platform, request: Request, portable: bool) -> str:
@@ -75,23 +75,6 @@ def writable_folder(folder: Path) -> Path:
     if not os.access(folder, os.W_OK):
         raise ModelError(f"cannot write to {folder}: it is read-only; choose another folder")
     return folder
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write `data` under another name beside `path`, flush it to the disk, then move it into place."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _difference(sidecar: Sidecar, here: Platform) -> str:

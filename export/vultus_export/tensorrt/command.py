@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +9,7 @@ import typer
 from rich.console import Console
 
 from vultus.errors import VultusError
+from vultus_export.console import clear_errors
 
 if TYPE_CHECKING:
     from vultus_export.tensorrt.bindings import Bindings
@@ -72,7 +71,7 @@ def engine(
     ] = False,
 ) -> None:
     """Build a TensorRT engine for this device, prove its precision and say what it is."""
-    with _clear_errors():
+    with clear_errors():
         from vultus_export.tensorrt.bindings import CHOICES, load_bindings
         from vultus_export.tensorrt.make import engine_from_onnx
         from vultus_export.tensorrt.report import show
@@ -117,17 +116,3 @@ def _times(bindings: Bindings, made: Made, request: Request) -> tuple[dict[str, 
         return layer_times(bindings, made.built.data, request, size.name, shape), ""
     except VultusError as error:
         return None, str(error)
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Turn what vultus raises into one line and exit code 1, and Ctrl-C into exit code 130."""
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    try:
-        yield
-    except VultusError as error:
-        console.print(f"error: {error}", markup=False)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt as error:
-        console.print("stopped; nothing half-written is left")
-        raise typer.Exit(INTERRUPTED) from error

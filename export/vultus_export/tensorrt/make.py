@@ -15,10 +15,11 @@ from vultus.onnxfile import spec_from_onnx
 from vultus.spec import ModelSpec
 from vultus_export.tensorrt.bindings import Bindings
 from vultus_export.tensorrt.builder import Built, build_engine
-from vultus_export.tensorrt.cache import cache_key, reusable, store, writable_folder, write_whole
+from vultus_export.tensorrt.cache import cache_key, reusable, store, writable_folder
 from vultus_export.tensorrt.inspect import count
 from vultus_export.tensorrt.progress import BuildState, watched
 from vultus_export.tensorrt.request import Request
+from vultus_export.whole import write_whole
 
 __all__ = ["Made", "engine_from_onnx"]
 

@@ -13,8 +13,9 @@ import pytest
 import precision_nets
 from vultus.engines.sidecar import Platform, Sidecar, sidecar_path
 from vultus.errors import ModelError
-from vultus_export.tensorrt.cache import cache_key, reusable, store, writable_folder, write_whole
+from vultus_export.tensorrt.cache import cache_key, reusable, store, writable_folder
 from vultus_export.tensorrt.request import Request
+from vultus_export.whole import write_whole
 
 HERE = Platform("tensorrt", "10.3.0", "8.7", "Orin", "12.6")
 DATA = b"engine of an Orin"
