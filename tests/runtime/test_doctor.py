@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import subprocess
@@ -12,11 +11,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-import tiny
+from sidecars import ORIN, saved
 from vultus.cli import app
 from vultus.doctor import Check, examine
 from vultus.doctor.machine import gpu_checks, jetson_checks, probe
-from vultus.engines.sidecar import Sidecar, sidecar_path, sidecar_to_json
 
 DRIVER = """
 #include <stdlib.h>
@@ -200,30 +198,8 @@ def test_the_command_prints_what_was_found() -> None:
 # TensorRT engines
 
 
-def _saved(folder: Path, name: str, data: bytes = b"engine bytes") -> None:
-    sidecar = Sidecar(
-        spec=tiny.FACE_NETWORK,
-        onnx="tiny-face.onnx",
-        flavour="tensorrt",
-        version="10.3.0",
-        compute_capabilities=("8.7",),
-        batch=(1, 4, 32),
-        precision="fp32",
-        onnx_sha256="0" * 64,
-        engine_sha256=hashlib.sha256(b"engine bytes").hexdigest(),
-        engine_size=len(b"engine bytes"),
-        key="1" * 64,
-        proof="engine inspector",
-        layers={"fp32": 12},
-        device="Orin",
-        cuda="12.6",
-    )
-    (folder / name).write_bytes(data)
-    sidecar_path(folder / name).write_text(sidecar_to_json(sidecar))
-
-
 def test_an_engine_of_another_device_is_explained_in_one_line(tmp_path: Path) -> None:
-    _saved(tmp_path, "other.engine")
+    saved(tmp_path, ORIN, name="other.engine")
     (tmp_path / "alone.engine").write_bytes(b"no sidecar")
     shown = CliRunner().invoke(app, ["doctor", "--engines", str(tmp_path)])
     lines = [

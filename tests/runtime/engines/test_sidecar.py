@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes.util
-import hashlib
 import json
 import shutil
 import subprocess
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-import tiny
+from sidecars import DATA, made, saved
 from vultus.engines.sidecar import (
     Platform,
     Sidecar,
@@ -29,7 +28,6 @@ from vultus.engines.sidecar import (
 )
 from vultus.errors import DeviceError, ModelError, SpecError
 
-DATA = b"engine bytes"
 ORIN = Platform("tensorrt", "10.3.0", "8.7", "Orin", "12.6")
 DESKTOP = Platform("tensorrt", "11.4.0.106", "9.0", "H200", "13.0")
 RTX = Platform("tensorrt_rtx", "1.7.1.116", "8.9", "RTX 4090", "13.0")
@@ -38,37 +36,8 @@ NO_GPU = Platform(
 )
 
 
-def made(**changes: Any) -> Sidecar:
-    digest = hashlib.sha256(DATA).hexdigest()
-    usual = Sidecar(
-        spec=tiny.FACE_NETWORK,
-        onnx="tiny-face.onnx",
-        flavour="tensorrt",
-        version="10.3.0",
-        compute_capabilities=("8.7",),
-        batch=(1, 4, 32),
-        precision="fp32",
-        onnx_sha256="0" * 64,
-        engine_sha256=digest,
-        engine_size=len(DATA),
-        key="1" * 64,
-        proof="engine inspector",
-        layers={"fp32": 12},
-        device="Orin",
-        cuda="12.6",
-    )
-    return replace(usual, **changes)
-
-
 def portable(*targets: str, version: str = "1.7.1.116") -> Sidecar:
     return made(flavour="tensorrt_rtx", version=version, compute_capabilities=targets, device="", cuda="")
-
-
-def saved(folder: Path, sidecar: Sidecar, data: bytes = DATA) -> Path:
-    engine = folder / "tiny-face.engine"
-    engine.write_bytes(data)
-    sidecar_path(engine).write_text(sidecar_to_json(sidecar))
-    return engine
 
 
 def test_json_brings_back_an_equal_sidecar_and_equal_text() -> None:
