@@ -11,9 +11,10 @@ import numpy as np
 from harness.crowd import crowd_figures, scene_figures
 from harness.figures import FIGURES, figure_or_note, nothing, rounded
 from vultus_export.metrics.faces import SETS, AnalyzerLike, Detections, Row, detections_of, measured_faces
+from vultus_export.metrics.rows import rows_of
 from vultus_models.data.sets import PictureSet, open_set, set_names
 
-__all__ = ["ALL_SETS", "Sets", "measure_detector", "measure_faces", "rows_of", "sets_in"]
+__all__ = ["ALL_SETS", "Sets", "measure_detector", "measure_faces", "sets_in"]
 
 DETECTOR_SETS = ("crowds", "scenes")
 ALL_SETS = (*DETECTOR_SETS, *SETS)
@@ -24,11 +25,6 @@ Sets = Mapping[str, "PictureSet | str"]
 
 Watch = Callable[[Sequence[Row], str], Iterable[Row]]
 """Passes rows through while showing how far the set of that name is."""
-
-
-def rows_of(pictures: PictureSet) -> tuple[Row, ...]:
-    """Return the rows to measure: split test (every row, where all are test); `scenes` is used whole."""
-    return pictures.rows if pictures.name == "scenes" else pictures.of("test")
 
 
 def sets_in(data: Path, asked: Sequence[str]) -> dict[str, PictureSet | str]:

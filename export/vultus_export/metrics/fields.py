@@ -26,6 +26,7 @@ from vultus_export.metrics.scores import (
 )
 
 __all__ = [
+    "EYES",
     "FIELDS",
     "HAIR_SHOWN",
     "ODDS",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["DRAWS", "SEED", "Index", "interval"]
+__all__ = ["DRAWS", "SEED", "Index", "interval", "paired_error"]
 
 SEED = 2018
 DRAWS = 1000
@@ -33,3 +33,23 @@ def interval(
         return None
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
+
+
+def paired_error(
+    one: Callable[[Index], float],
+    other: Callable[[Index], float],
+    size: int,
+    name: str = "",
+    draws: int = DRAWS,
+) -> float | None:
+    """Return the standard error of `other` - `one` when both are measured on the same draws of the same faces.
+
+    Seeds and undefined draws are treated as `interval` treats them; None when there are too few.
+    """
+    if size < 2:
+        return None
+    rng = np.random.default_rng([SEED, zlib.crc32(name.encode())])
+    picked = (rng.integers(size, size=size) for _ in range(draws))
+    values = np.array([other(at) - one(at) for at in picked], np.float64)
+    values = values[~np.isnan(values)]
+    return None if len(values) * 2 < draws else float(values.std(ddof=1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vultus_export.metrics.intervals import Index, interval
+from vultus_export.metrics.intervals import Index, interval, paired_error
 
 VALUES = np.random.default_rng(5).normal(10, 2, 400)
 
@@ -45,3 +45,14 @@ def test_undefined_draws_are_left_out_and_too_many_give_none() -> None:
 
     assert interval(undefined_without_rare, 50) == (1.0, 1.0)
     assert interval(always_undefined, 50) is None
+
+
+def test_the_error_of_a_difference_is_that_of_the_pairs() -> None:
+    rng = np.random.default_rng(5)
+    hard = rng.normal(0, 10, 500)  # some faces are hard for both
+    one, two = hard + rng.normal(0, 0.1, 500), hard + rng.normal(0.2, 0.1, 500)
+    found = paired_error(lambda at: float(one[at].mean()), lambda at: float(two[at].mean()), 500)
+    assert found == pytest.approx((two - one).std() / np.sqrt(500), rel=0.1)
+    assert paired_error(lambda at: 0.0, lambda at: 1.0, 1) is None
+    assert paired_error(lambda at: float("nan"), lambda at: 1.0, 50) is None
+    assert paired_error(lambda at: 1.0, lambda at: 3.0, 50) == 0.0
