@@ -4,7 +4,8 @@
     python benchmarks/tables.py            # write them
     python benchmarks/tables.py --check    # exit 1 and name every file that differs
 
-A text takes a table between <!-- table:NAME --> and <!-- /table:NAME -->; names: accuracy, accuracy-full, models.
+A text takes a table between <!-- table:NAME --> and <!-- /table:NAME -->; names: accuracy, accuracy-full, models,
+precision.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 from harness.cards import card, facts_from, stale_results
 from harness.markdown import full_table, replace_tables, short_table, table
 from harness.network_size import network_size
+from harness.precision_table import precision_table
 from harness.provenance import REPOSITORY
 from vultus.errors import VultusError
 from vultus.onnxfile import spec_from_onnx
@@ -55,7 +57,8 @@ def made_texts(root: Path) -> dict[Path, str]:
     """
     models = sorted((root / "runtime" / "vultus" / "zoo").glob("*.onnx"))
     results = _results(root / "benchmarks" / "results")
-    stale = stale_results(results, models)
+    precision = _precision(root / "benchmarks" / "results" / "precision.json")
+    stale = stale_results(results | _masters(precision), models)
     if stale:
         raise ValueError("; ".join(stale))
     texts = {path.with_suffix(".md"): card(path, facts_from(FACTS), results) for path in models}
@@ -64,15 +67,18 @@ def made_texts(root: Path) -> dict[Path, str]:
         raise ValueError(
             f"{', '.join(sorted(path.name for path in orphans))}: the card of no model; delete it"
         )
-    return texts | _documents(root, models, results)
+    return texts | _documents(root, models, results, precision)
 
 
-def _documents(root: Path, models: Sequence[Path], results: dict[str, Any]) -> dict[Path, str]:
+def _documents(
+    root: Path, models: Sequence[Path], results: dict[str, Any], precision: dict[str, Any] | None
+) -> dict[Path, str]:
     main_result = results.get("accuracy.json")
     tables = {
         "accuracy": lambda: short_table(main_result),
         "accuracy-full": lambda: full_table(main_result),
         "models": lambda: models_table(models),
+        "precision": lambda: precision_table(precision),
     }
     pages = [path for path in (root / "README.md", *sorted((root / "docs").glob("*.md"))) if path.exists()]
     return {path: replace_tables(path.read_text("utf-8"), tables, path.name) for path in pages}
@@ -80,6 +86,18 @@ def _documents(root: Path, models: Sequence[Path], results: dict[str, Any]) -> d
 
 def _results(folder: Path) -> dict[str, Any]:
     return {path.name: json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("accuracy*.json"))}
+
+
+def _precision(path: Path) -> dict[str, Any] | None:
+    """Return the result of benchmarks/precision.py, None where there is none."""
+    return dict(json.loads(path.read_text("utf-8"))) if path.exists() else None
+
+
+def _masters(precision: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the models that were lowered and measured, as other results name theirs."""
+    measured = precision["models"].values() if precision else ()
+    entries = [entry for model in measured for entry in model["precisions"].values()]
+    return {"precision.json": {"models": entries}} if entries else {}
 
 
 def models_table(models: Sequence[Path]) -> str:

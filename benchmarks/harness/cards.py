@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -34,15 +35,19 @@ def facts_from(path: Path) -> Facts:
 
 
 def stale_results(results: dict[str, Facts], models: Sequence[Path]) -> list[str]:
-    """Name the results that were measured with another file than the model of that name."""
-    hashes = {spec_from_onnx(path).name: sha256_of(path) for path in models}
+    """Name the results that were measured with another file than the model of that name and precision."""
+    hashes = {_variant(spec_from_onnx(path)): sha256_of(path) for path in models}
     return [
-        f"{name} was measured with {model['name']} {model['sha256'][:12]}, the package holds "
-        f"{hashes[model['name']][:12]}: run benchmarks/accuracy.py again"
+        f"{name} was measured with {model['name']} {model['precision']} {model['sha256'][:12]}, the package holds "
+        f"{hashes[model['name'], model['precision']][:12]}: run benchmarks/{re.split('[.-]', name)[0]}.py again"
         for name, result in results.items()
         for model in result["models"]
-        if hashes.get(model["name"], model["sha256"]) != model["sha256"]
+        if hashes.get((model["name"], model["precision"]), model["sha256"]) != model["sha256"]
     ]
+
+
+def _variant(spec: ModelSpec) -> tuple[str, str]:
+    return spec.name, spec.precision
 
 
 def card(path: Path, facts: Facts, results: dict[str, Facts]) -> str:

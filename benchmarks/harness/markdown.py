@@ -8,7 +8,16 @@ from typing import Any
 
 from harness.report import leaves, size_of
 
-__all__ = ["NOT_MEASURED", "figure_rows", "full_table", "replace_tables", "short_table", "table"]
+__all__ = [
+    "NOT_MEASURED",
+    "figure_rows",
+    "full_table",
+    "interval",
+    "number",
+    "replace_tables",
+    "short_table",
+    "table",
+]
 
 NOT_MEASURED = "Not measured yet: run `python benchmarks/accuracy.py`."
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from vultus.errors import VultusError
+from vultus_export.console import clear_errors
 
 __all__ = ["check"]
 
@@ -34,8 +34,7 @@ def check(
 
     Example: vultus-export check face-int8.onnx --against face.onnx --data pictures/
     """
-    errors = Console(stderr=True, soft_wrap=True, highlight=False)
-    try:
+    with clear_errors():
         from vultus_export.gates.compare import Options, compare
         from vultus_export.gates.report import show
         from vultus_export.progress import shown_progress
@@ -48,12 +47,6 @@ def check(
             report = compare(against, [model], data, options, tick)[0]
         if out:
             write_whole(out, (json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n").encode())
-    except ImportError as error:
-        errors.print(f"error: {error}; pip install 'vultus[export]'", markup=False)
-        raise typer.Exit(1) from error
-    except VultusError as error:
-        errors.print(f"error: {error}", markup=False)
-        raise typer.Exit(1) from error
-    show(report, Console(highlight=False))
+        show(report, Console(highlight=False))
     if not report.passed:
         raise typer.Exit(1)

@@ -29,7 +29,7 @@ from vultus_export.gates.sources import Source, sources_in
 from vultus_export.metrics.fields import FIELDS
 from vultus_export.metrics.identity import model_entry
 
-__all__ = ["Options", "compare"]
+__all__ = ["Options", "Tick", "compare"]
 
 Tick = Callable[[str, int, int], None]
 Tensor = npt.NDArray[np.float32]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from vultus.errors import ModelError
@@ -33,6 +34,13 @@ class Limit:
     int8: float
     relative: bool = False
     higher: bool = False
+
+    def shown(self, value: float | None, sign: str = "") -> str:
+        """Return a change as people read it: in percent where it is a share, else with its unit; None is infinite."""
+        if value is None or math.isinf(value):
+            return "beyond measure"
+        share = self.relative or (self.unit.startswith("of ") and self.unit != "of 100")
+        return f"{100 * value:{sign}.3g} %" if share else f"{value:{sign}.3g} {self.unit}".rstrip()
 
 
 def _unit(what: str, unit: str, name: str) -> Limit:

@@ -127,15 +127,9 @@ def _in_words(one: Judged | None) -> str:
     if one is None:
         return "none"
     group = f"{one.group}: " if one.group else ""
-    return f"{group}{one.name} {_amount(one, one.change, sign=True)} (limit {_amount(one, one.limit)})"
-
-
-def _amount(one: Judged, value: float, sign: bool = False) -> str:
-    """Return a change as people read it: percent where it is a share, positive is worse."""
     kind = LIMITS[one.kind]
-    shares = kind.relative or (kind.unit.startswith("of ") and kind.unit != "of 100")
-    text = f"{100 * value:{'+' if sign else ''}.3g} %" if shares else f"{value:{'+' if sign else ''}.3g}"
-    return f"{text} worse" if sign and kind.relative else text
+    worse = "worse " if kind.relative else ""
+    return f"{group}{one.name} {kind.shown(one.change, '+')} {worse}(limit {kind.shown(one.limit)})"
 
 
 def _entry(one: Judged | None) -> dict[str, Any] | None:
@@ -189,11 +183,18 @@ def _table(title: str, judged: Iterable[Judged]) -> Table:
         table.add_column(column, justify="left" if column in ("measure", "group", "") else "right")
     for one in judged:
         values = ("-" if math.isnan(value) else f"{value:.4g}" for value in (one.master, one.candidate))
-        noise = "" if one.noise is None else _amount(one, one.noise)
+        kind = LIMITS[one.kind]
+        noise = "" if one.noise is None else kind.shown(one.noise)
         status = f"[red]{one.status}[/red]" if one.status == FAILED else one.status
-        change = _amount(one, one.change, sign=True).removesuffix(" worse")
         table.add_row(
-            one.name, one.group, str(one.n), *values, change, _amount(one, one.limit), noise, status
+            one.name,
+            one.group,
+            str(one.n),
+            *values,
+            kind.shown(one.change, "+"),
+            kind.shown(one.limit),
+            noise,
+            status,
         )
     return table
 
