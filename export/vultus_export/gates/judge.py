@@ -68,9 +68,10 @@ def judge(comparisons: Iterable[Comparison], precision: str) -> list[Judged]:
     """Return every measure judged: for all faces, then for each group.
 
     A change beyond its limit fails when it is larger than its noise, that is when the paired bootstrap tells it from
-    no change at all. A group's limit is GROUP_FACTOR times the change of the whole, but never less than the limit of
-    the whole; groups of fewer than MINIMUM faces are reported and do not count. So that many groups do not fail by
-    mere chance, the level of theirs is shared by all (Bonferroni). Raises ModelError for an unknown precision.
+    no change at all; a distance, which is never 0, when it tells it from the limit. A group's limit is GROUP_FACTOR
+    times the change of the whole, but never less than the limit of the whole; groups of fewer than MINIMUM faces are
+    reported and do not count. So that many groups do not fail by mere chance, the level of theirs is shared by all
+    (Bonferroni). Raises ModelError for an unknown precision.
     """
     listed = list(comparisons)
     counted = sum(len(at) >= MINIMUM for one in listed for at in one.groups.values())
@@ -92,7 +93,8 @@ def _judged(one: Comparison, group: str, at: Index, limit: float, chance: float)
     if status == FAILED and math.isfinite(worse):
         reach = _noise(one, group, at, chance)
         noise = None if reach is None else _share(reach, scale)
-        status = NOISE if reach is not None and worse <= reach else FAILED
+        surely = limit if LIMITS[one.kind].distance else 0.0
+        status = NOISE if reach is not None and worse <= surely + reach else FAILED
     largest = None if group else one.largest
     return Judged(
         one.name, group, one.kind, len(at), master, candidate, change, limit, status, noise, largest

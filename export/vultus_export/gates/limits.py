@@ -26,6 +26,7 @@ class Limit:
     """How much worse one kind of measure may get at a precision.
 
     relative: the change is a share of the master's value, else it is in `unit`. higher: larger values are better.
+    distance: it is a mean distance from the master, which is never 0, so chance can only carry it across its limit.
     """
 
     what: str
@@ -34,6 +35,7 @@ class Limit:
     int8: float
     relative: bool = False
     higher: bool = False
+    distance: bool = False
 
     def shown(self, value: float | None, sign: str = "") -> str:
         """Return a change as people read it: in percent where it is a share, else with its unit; None is infinite."""
@@ -45,7 +47,9 @@ class Limit:
 
 def _unit(what: str, unit: str, name: str) -> Limit:
     """Return the limit of a deviation from the master."""
-    return Limit(what, unit, UNITS_ALLOWED["fp16"] * UNITS[name], UNITS_ALLOWED["int8"] * UNITS[name])
+    return Limit(
+        what, unit, UNITS_ALLOWED["fp16"] * UNITS[name], UNITS_ALLOWED["int8"] * UNITS[name], distance=True
+    )
 
 
 LIMITS: dict[str, Limit] = {
