@@ -12,7 +12,16 @@ __all__ = ["precision_table"]
 
 NOT_MEASURED = "Not measured yet: run `python benchmarks/precision.py`."
 
-HEAD = ("model", "precision", "file", "CPU time", "figures", "largest loss", "worst group", "gate")
+HEAD = (
+    "model",
+    "precision",
+    "file",
+    "CPU time",
+    "figures",
+    "largest loss (limit)",
+    "worst group (limit)",
+    "gate",
+)
 
 FIGURES = {
     "detector": (
@@ -76,7 +85,7 @@ def _loss(entry: dict[str, Any] | None) -> str:
     group = f"{entry['group']}: " if entry["group"] else ""
     aside = f", {entry['status']}" if entry["status"] != "ok" else ""
     return (
-        f"{group}`{entry['name']}` {kind.shown(entry['change'], '+')} of {kind.shown(entry['limit'])}{aside}"
+        f"{group}`{entry['name']}` {kind.shown(entry['change'], '+')} ({kind.shown(entry['limit'])}){aside}"
     )
 
 
@@ -87,7 +96,7 @@ def _words(result: dict[str, Any]) -> str:
     commit = (result["commit"] or "unknown")[:12]
     plural = "s" if result["threads"] != 1 else ""
     return (
-        f"Figures on {pictures} pictures of split {result['split']}; losses stand beside what is allowed, and those "
+        f"Figures on {pictures} pictures of split {result['split']}; losses stand beside their limits, and those "
         "`within noise` are no larger than the choice of pictures makes them. CPU time: "
         f"{result['threads']} thread{plural} of {result['processor']}, models in turn, median of the ratios to fp32 "
         f"with its 95 % interval; vultus {result['vultus']}, commit {commit}.\n"

@@ -230,6 +230,21 @@ def test_a_box_that_falls_below_the_least_score_flips_and_is_not_lost(
     assert entries["boxes.flips"]["status"] == "failed"
 
 
+def test_a_field_that_is_no_longer_a_number_fails(
+    place: Path, tmp_path: Path, face_model: onnx.ModelProto
+) -> None:
+    broken = changed(face_model, "heads.age.bias", lambda bias: bias * np.nan)
+    save_model(broken, place / "broken.onnx")
+    result = judged(place, "broken.onnx", "pictures", out=tmp_path / "report.json")
+    assert result.exit_code == 1, result.output
+    entries = {
+        entry["name"]: entry for entry in json.loads((tmp_path / "report.json").read_text())["metrics"]
+    }
+    assert (entries["age.lost"]["candidate"], entries["age.lost"]["status"]) == (1.0, "failed")
+    assert "age.change" not in entries
+    assert entries["smile.change"]["change"] == 0.0
+
+
 def test_a_model_with_fewer_heads_is_judged_on_those_it_has(place: Path, tmp_path: Path) -> None:
     spec = replace(nets.FACE, heads=tuple(head for head in nets.FACE.heads if head.field != "age"))
     save_model(with_spec(onnx.load(place / "master.onnx"), spec), tmp_path / "fewer.onnx")
