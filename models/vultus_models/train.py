@@ -1,4 +1,7 @@
-"""Train one system from its recipe: `python -m vultus_models.train CONFIG --data DIR --seed S --run DIR`."""
+"""Train one system from its recipe: `python -m vultus_models.train CONFIG --data DIR --seed S --run DIR`.
+
+`--init CHECKPOINT` starts a new run from the weights of another one: a second stage, or new data.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vultus_models.training.loop import Schedule, Task, fit
+from vultus_models.training.loop import Schedule, Task, fit, load_weights
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -49,6 +52,10 @@ def main(
     data: Annotated[Path, typer.Option(help="Folder of picture sets.", exists=True, file_okay=False)],
     run: Annotated[Path, typer.Option(help="Folder of the run; an interrupted run goes on.")],
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 1,
+    init: Annotated[
+        Path | None,
+        typer.Option(help="Checkpoint whose weights a new run starts from.", exists=True, dir_okay=False),
+    ] = None,
 ) -> None:
     """Train a system from its recipe, or go on with an interrupted run.
 
@@ -56,6 +63,8 @@ def main(
     """
     recipe = read_recipe(config)
     model, task, schedule = _build(recipe, data, seed)
+    if init:
+        load_weights(model, init)
     for number in (signal.SIGINT, signal.SIGTERM):
         # Set for both: a shell starts what it puts into the background with SIGINT ignored.
         signal.signal(number, signal.default_int_handler)

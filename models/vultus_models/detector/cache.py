@@ -19,7 +19,7 @@ from vultus_models.detector.labels import Labels, labels_of
 from vultus_models.teachers.fuse import Finder, fused, looks
 from vultus_models.teachers.retinaface import candidates, load_retinaface
 
-__all__ = ["LOOKS", "Pictures", "build_pictures", "open_pictures", "training_rows"]
+__all__ = ["LOOKS", "Pictures", "build_pictures", "open_pictures", "training_rows", "write_labels"]
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def build_pictures(data: Path, name: str, cache: Path, teacher: Path) -> None:
             f"the teacher {teacher} is sure of no face in set {name!r}; is it the right state dict?"
         )
     os.replace(cache / f"{name}.u8.part", cache / f"{name}.u8")
-    _write_labels(cache / f"{name}.npz", files, places, every)
+    write_labels(cache / f"{name}.npz", files, places, every)
     logger.info("%s: %d pictures, %d faces", name, len(files), sum(int(one.sure.sum()) for one in every))
 
 
@@ -120,9 +120,10 @@ def _nothing(pictures: Pixels) -> list[Any]:
     return [[] for _ in pictures]
 
 
-def _write_labels(
+def write_labels(
     path: Path, files: Sequence[str], places: Sequence[tuple[int, int, int]], every: Sequence[Labels]
 ) -> None:
+    """Write the labels of pictures: places (offset, height, width) a picture, and their labels."""
     counts = [len(one.boxes) for one in every]
     part = path.with_suffix(".part.npz")
     np.savez(
