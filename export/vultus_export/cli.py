@@ -11,6 +11,7 @@ from rich.console import Console
 from vultus_export.bundle.command import bundle, bundle_key
 from vultus_export.console import clear_errors
 from vultus_export.fuse.command import fuse
+from vultus_export.gates.command import check
 from vultus_export.tensorrt.command import engine
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def _quantize(
 
 app.command("bundle")(bundle)
 app.command("bundle-key")(bundle_key)
+app.command("check")(check)
 app.command("engine")(engine)
 app.command("fuse")(fuse)
 
