@@ -1,6 +1,6 @@
 """Mine hard negatives: what a trained detector takes for faces where neither truth nor teacher sees any.
 
-    python -m vultus_models.detector.mine RECIPE --data DIR --checkpoint runs/detector-s/best.pt
+    python -m vultus_models.detector.mine RECIPE --data DIR --model vultus-det-s.onnx
 
 writes them beside the recipe's other pictures as the set `hard`: cuts around each false alarm, at the scale at which
 it was one, with the labels that reach into the cut. A recipe takes them by a share of `hard` in [data.shares].
@@ -14,22 +14,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import typer
 
 from vultus.geometry import box_iou
+from vultus.pipeline import Analyzer
 from vultus.preprocess import input_size
 from vultus.spec import ModelSpec
 from vultus_models.detector.cache import Pictures, open_pictures, write_labels
-from vultus_models.detector.evaluate import Detect, detect_with
+from vultus_models.detector.evaluate import Detect
 from vultus_models.detector.labels import Labels
 from vultus_models.detector.mosaic import cut
-from vultus_models.detector.network import network, spec
 from vultus_models.detector.system import held_back
 from vultus_models.train import read_recipe
-from vultus_models.training.loop import load_weights
 
 __all__ = ["HARD", "main", "mine"]
 
@@ -96,18 +94,16 @@ def _around(
 def main(
     config: Annotated[Path, typer.Argument(help="Recipe of the detector.", exists=True, dir_okay=False)],
     data: Annotated[Path, typer.Option(help="Folder of picture sets.", exists=True, file_okay=False)],
-    checkpoint: Annotated[Path, typer.Option(help="Weights whose false alarms are mined.", exists=True)],
+    model: Annotated[Path, typer.Option(help="Exported detector whose false alarms are mined.", exists=True)],
+    sets: Annotated[str, typer.Option(help="Comma-separated sets to mine in.")] = ",".join(SURE_SETS),
 ) -> None:
     """Mine a detector's false alarms on its training pictures as the set `hard`."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    cv2.setNumThreads(1)
     recipe: dict[str, Any] = read_recipe(config)
-    model = network(recipe)
-    load_weights(model, checkpoint)
-    model_spec, cache = spec(recipe), Path(recipe["data"]["cache"])
-    teacher = data / recipe["data"]["teacher"]
-    sets = [open_pictures(data, name, cache, teacher) for name in SURE_SETS]
-    count = mine(detect_with(model.eval(), model_spec, ALARM), model_spec, sets, cache)
+    cache, teacher = Path(recipe["data"]["cache"]), data / recipe["data"]["teacher"]
+    chosen = [open_pictures(data, name.strip(), cache, teacher) for name in sets.split(",")]
+    with Analyzer("cpu", [model], attributes=[], min_score=ALARM, threads=1) as analyzer:
+        count = mine(analyzer.detect, analyzer.specs["detector"], chosen, cache)
     typer.echo(f"{count} hard negatives in {cache}")
 
 
