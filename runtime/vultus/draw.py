@@ -91,8 +91,9 @@ def pose_axes(pose: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 def _likeliest(face: np.void, field: str) -> str:
+    """Return the likeliest label, or nothing where it is not even likelier than all others together."""
     values = face[field]
-    return LABELS[field][int(np.argmax(values))] if np.isfinite(values).all() else ""
+    return LABELS[field][int(np.argmax(values))] if np.nanmax(values, initial=0.0) > 0.5 else ""
 
 
 def _likely(face: np.void, field: str) -> list[str]:

@@ -12,9 +12,10 @@ from pathlib import Path
 from vultus.errors import ModelError, SpecError
 from vultus.spec import METADATA_KEY, ModelSpec, spec_from_json
 
-__all__ = ["metadata_from_onnx", "spec_from_onnx"]
+__all__ = ["FUSED_KEY", "metadata_from_onnx", "spec_from_onnx"]
 
 METADATA_FIELD = 14
+FUSED_KEY = "vultus.fused"
 
 
 def spec_from_onnx(path: Path) -> ModelSpec:
@@ -23,6 +24,11 @@ def spec_from_onnx(path: Path) -> ModelSpec:
     Raises ModelError when the file is missing or no ONNX, SpecError when it carries no usable spec.
     """
     metadata = metadata_from_onnx(path)
+    if FUSED_KEY in metadata:
+        raise SpecError(
+            f"{path} is a fused model, which plain ONNX Runtime runs; "
+            "vultus runs the detector and the face network that it was made of"
+        )
     if METADATA_KEY not in metadata:
         raise SpecError(
             f"{path} carries no vultus spec (metadata key {METADATA_KEY!r}); "

@@ -6,12 +6,12 @@ import json
 from dataclasses import asdict, dataclass, replace
 
 from vultus.errors import ModelError, SpecError
+from vultus.onnxfile import FUSED_KEY
 from vultus.spec import DetectorSpec, ModelSpec, spec_to_json
 
-__all__ = ["FUSED_KEY", "FUSED_SCHEMA", "Settings", "detector_of", "face_of", "metadata", "sized"]
+__all__ = ["FUSED_SCHEMA", "Settings", "detector_of", "face_of", "metadata", "sized"]
 
 FUSED_SCHEMA = 1
-FUSED_KEY = "vultus.fused"
 
 
 @dataclass(frozen=True)

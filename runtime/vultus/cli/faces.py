@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.markup import escape
 from rich.table import Table
@@ -28,7 +28,8 @@ def faces_table(name: str, faces: FaceArray, width: int) -> Table:
     alone = fields if width >= WIDE else [field for field in fields if field in ("score", "box")]
     together = [field for field in fields if field not in alone]
     for field in alone:
-        table.add_column(_title(field), justify="right" if field in _NUMBERS else "left", overflow="fold")
+        justify: Literal["right", "left"] = "right" if field in _NUMBERS else "left"
+        table.add_column(_title(field), justify=justify, overflow="fold", no_wrap=field == "box")
     if together:
         table.add_column("attributes")
     for row, face in enumerate(faces, 1):
@@ -55,7 +56,7 @@ def _age(face: np.void) -> str:
 
 
 def _pose(face: np.void) -> str:
-    return " ".join(f"{angle:+.0f}°" for angle in face["pose"])
+    return " ".join(f"{round(float(angle)) + 0:+d}°" for angle in face["pose"])
 
 
 def _likeliest(field: str) -> Callable[[np.void], str]:

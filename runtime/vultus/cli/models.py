@@ -12,7 +12,7 @@ from rich.table import Table
 
 from vultus.cli.console import ExitCode, clean_exit, error_console, output_console, say
 from vultus.cli.verify import install_bundle, verify_bundle
-from vultus.errors import ModelError, VultusError
+from vultus.errors import VultusError
 
 if TYPE_CHECKING:
     from vultus.spec import ModelSpec
@@ -110,26 +110,14 @@ def _show_model(
     with clean_exit():
         from vultus.onnxfile import spec_from_onnx
         from vultus.spec import spec_to_json
+        from vultus.zoo import find_model
 
-        path = _found(file)
+        path = find_model(file)
         spec = spec_from_onnx(path)
         if as_json:
             typer.echo(json.dumps(json.loads(spec_to_json(spec)), indent=2))
         else:
             _print_spec(path, spec)
-
-
-def _found(file: str) -> Path:
-    """Return the file, or the installed model of that name."""
-    from vultus.zoo import installed_models
-
-    named = {path.stem: path for path in installed_models()}
-    if file in named and not Path(file).exists():
-        return named[file]
-    if not Path(file).exists():
-        known = ", ".join(named) or "none"
-        raise ModelError(f"there is no model file {file}; installed models: {known}")
-    return Path(file)
 
 
 def _print_spec(path: Path, spec: ModelSpec) -> None:

@@ -96,7 +96,9 @@ def run(
     models: Annotated[
         list[Path] | None,
         typer.Option(
-            "--models", metavar="FILE", help="A model file; repeat it for a detector and a face network."
+            "--models",
+            metavar="FILE",
+            help="A model file or installed name; repeat it for a detector and a face network.",
         ),
     ] = None,
     threads: Annotated[
@@ -111,9 +113,11 @@ def run(
     """
     with clean_exit(), error_console() as errors, ExitStack() as stack:
         from vultus.pipeline import Analyzer
+        from vultus.zoo import find_model
 
+        files = [find_model(model) for model in models or ()]
         analyzer = stack.enter_context(
-            Analyzer(device.value, models or None, _attribute_list(attributes), min_score, threads)
+            Analyzer(device.value, files or None, _attribute_list(attributes), min_score, threads)
         )
         sinks = [stack.enter_context(sink) for sink in _sinks(json_file, draw)]
         output = None if quiet or json_file == "-" else output_console()

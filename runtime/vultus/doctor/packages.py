@@ -19,7 +19,8 @@ NEEDED = ("numpy", "msgspec", "rich", "typer")
 USEFUL = {
     "cuda-bindings": "pip install 'vultus[gpu]' for work on the GPU",
     "pycuda": "only for programs that pass its arrays",
-    "av": "pip install 'vultus[video]' for video",
+    "cryptography": "pip install 'vultus[bundle]' for signed model bundles",
+    "zstandard": "pip install 'vultus[bundle]' for model bundles",
     "onnx": "pip install 'vultus[export]' for exporting models",
     "torch": "pip install 'vultus[export]' for exporting models",
 }

@@ -58,6 +58,8 @@ def open_engine(path: str | Path, device: str = "auto", threads: int | None = No
     the device or the engine's package cannot be had.
     """
     path = Path(path)
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder; name the model files in it")
     if path.suffix not in ENGINES:
         raise ModelError(f"{path} has no known model suffix; expected one of {', '.join(sorted(ENGINES))}")
     if not path.is_file():

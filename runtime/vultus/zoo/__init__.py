@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-__all__ = ["card_of", "default_models", "installed_models"]
+from vultus.errors import ModelError
+
+__all__ = ["card_of", "default_models", "find_model", "installed_models"]
 
 ZOO = Path(__file__).parent
 
@@ -18,6 +20,17 @@ def default_models() -> list[Path]:
 def installed_models() -> list[Path]:
     """Return every model file of the package, sorted by name."""
     return sorted(ZOO.glob("*.onnx"))
+
+
+def find_model(file: str | Path) -> Path:
+    """Return the file, or the installed model of that name (`vultus-det-s`); raises ModelError for neither."""
+    path = Path(file)
+    named = {model.stem: model for model in installed_models()}
+    if path.exists():
+        return path
+    if str(file) not in named:
+        raise ModelError(f"there is no model file {file}; installed models: {', '.join(named) or 'none'}")
+    return named[str(file)]
 
 
 def card_of(model: Path) -> Path | None:
