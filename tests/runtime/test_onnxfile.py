@@ -9,7 +9,7 @@ import pytest
 
 import tiny
 from vultus.errors import ModelError, SpecError
-from vultus.onnxfile import metadata_from_onnx, spec_from_onnx
+from vultus.onnxfile import FUSED_KEY, metadata_from_onnx, spec_from_onnx
 
 
 def test_the_spec_comes_out_as_it_went_in(tiny_detector: Path, tiny_face: Path) -> None:
@@ -28,6 +28,14 @@ def test_a_model_without_a_spec_says_how_to_give_it_one(tiny_face: Path, tmp_pat
     onnx.save(model, tmp_path / "bare.onnx")
     with pytest.raises(SpecError, match=r"carries no vultus spec .*vultus-export adopt bare\.onnx --spec"):
         spec_from_onnx(tmp_path / "bare.onnx")
+
+
+def test_a_fused_model_is_told_from_one_without_a_spec(tiny_face: Path, tmp_path: Path) -> None:
+    model = onnx.load(tiny_face)
+    onnx.helper.set_model_props(model, {FUSED_KEY: "{}"})
+    onnx.save(model, tmp_path / "faces.onnx")
+    with pytest.raises(SpecError, match=r"faces\.onnx is a fused model, which plain ONNX Runtime runs"):
+        spec_from_onnx(tmp_path / "faces.onnx")
 
 
 @pytest.mark.parametrize("data", [b"", b"hello, this is no model", b"\x08\x0a", b"\xff" * 64, b"\x00" * 64])

@@ -20,7 +20,7 @@ import nets
 import precision_nets
 import tiny
 from vultus.errors import ModelError, SpecError
-from vultus.onnxfile import metadata_from_onnx
+from vultus.onnxfile import FUSED_KEY, metadata_from_onnx
 from vultus.pipeline import Analyzer
 from vultus.spec import spec_from_json
 from vultus.types import FACE, FaceArray
@@ -28,7 +28,7 @@ from vultus_export.files import load_model, save_model
 from vultus_export.fuse.agree import agreement
 from vultus_export.fuse.assemble import fused_model
 from vultus_export.fuse.prove import run_fused
-from vultus_export.fuse.settings import FUSED_KEY, Settings
+from vultus_export.fuse.settings import Settings
 from vultus_export.tidy import spec_of, stamp
 
 ROOT = Path(__file__).resolve().parents[3]

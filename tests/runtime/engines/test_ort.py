@@ -91,6 +91,11 @@ def test_an_unknown_suffix_is_refused(name: str, tmp_path: Path) -> None:
         open_engine(tmp_path / name)
 
 
+def test_a_folder_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is a folder; name the model files in it"):
+        open_engine(tmp_path)
+
+
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"there is no model file .*none\.onnx; `vultus models list`"):
         open_engine(tmp_path / "none.onnx")
