@@ -19,7 +19,10 @@ __all__ = [
     "table",
 ]
 
-NOT_MEASURED = "Not measured yet: run `python benchmarks/accuracy.py`."
+NOT_MEASURED = (
+    "Not measured yet: run "
+    "`python benchmarks/accuracy.py --data DATA --json benchmarks/results/accuracy.json`."
+)
 
 MARKED = re.compile(r"(<!-- table:([\w-]+) -->\n).*?(<!-- /table:\2 -->)", re.DOTALL)
 OPENED = re.compile(r"<!-- table:([\w-]+) -->")

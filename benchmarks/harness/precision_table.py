@@ -10,7 +10,10 @@ from vultus_export.gates.limits import LIMITS
 
 __all__ = ["precision_table"]
 
-NOT_MEASURED = "Not measured yet: run `python benchmarks/precision.py`."
+NOT_MEASURED = (
+    "Not measured yet: run "
+    "`python benchmarks/precision.py --data DATA --json benchmarks/results/precision.json`."
+)
 
 HEAD = (
     "model",
