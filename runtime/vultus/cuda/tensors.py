@@ -34,7 +34,8 @@ class DeviceTensor:
 class DeviceFrame:
     """One picture on the device. pitch: bytes a row. chroma: address of NV12's second plane, of the same pitch.
 
-    colour: how NV12 becomes RGB, as in `vultus.types.Frame`. owner: whatever keeps the memory alive.
+    colour: how NV12 becomes RGB, as in `vultus.types.Frame`. owner: whatever keeps the memory alive. stream: the
+    CUstream that still writes the pixels, which the device waits for; None when they are there already.
     """
 
     pointer: int
@@ -47,3 +48,4 @@ class DeviceFrame:
     index: int = 0
     time: float = 0.0
     owner: object = None
+    stream: int | None = None
