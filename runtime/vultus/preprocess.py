@@ -6,6 +6,7 @@ Training, calibration, evaluation and the runtime all come through here, so they
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,25 +14,75 @@ import numpy.typing as npt
 
 from vultus.geometry import fit_size, letterbox_affine, resized_shape
 from vultus.spec import InputSpec
-from vultus.types import Frame
+from vultus.types import Frame, YuvColour
 
-__all__ = ["bgr_from_frame", "crops", "crops_into", "input_size", "letterbox", "letterbox_into"]
+__all__ = [
+    "YUV_WEIGHTS",
+    "YuvWeights",
+    "bgr_from_frame",
+    "crops",
+    "crops_into",
+    "input_size",
+    "letterbox",
+    "letterbox_into",
+]
 
 Pixels = npt.NDArray[np.uint8]
 Tensor = npt.NDArray[np.float32]
 MAX_SAMPLES = 4
 
 
+class YuvWeights(NamedTuple):
+    """How YUV becomes RGB, in units of 2 ** -20: black is the luma that gives 0."""
+
+    black: int
+    luma: int
+    v_to_red: int
+    u_to_green: int
+    v_to_green: int
+    u_to_blue: int
+
+
+YUV_WEIGHTS: dict[YuvColour, YuvWeights] = {
+    "bt601": YuvWeights(16, 1220542, 1673527, -409993, -852492, 2116026),  # OpenCV's own
+    "bt601-full": YuvWeights(0, 1048576, 1470104, -360853, -748826, 1858077),
+    "bt709": YuvWeights(16, 1220945, 1879825, -223607, -558796, 2215014),
+    "bt709-full": YuvWeights(0, 1048576, 1651297, -196424, -490864, 1945738),
+}
+"""Weights of each colour; red, green and blue are the sums with u and v less 128, plus 2 ** 19, shifted by 20."""
+
+
 def bgr_from_frame(frame: Frame) -> Pixels:
     """Return the frame's picture as (H, W, 3) BGR; the frame's own array when it is BGR already."""
     if frame.format == "BGR":
         return frame.pixels
+    if frame.format == "NV12" and frame.colour != "bt601":
+        return _bgr_from_nv12(frame.pixels, frame.height, YUV_WEIGHTS[frame.colour])
     codes = {
         "RGB": cv2.COLOR_RGB2BGR,
         "GRAY": cv2.COLOR_GRAY2BGR,
         "NV12": cv2.COLOR_YUV2BGR_NV12,
     }
     return np.asarray(cv2.cvtColor(frame.pixels, codes[frame.format]), np.uint8)
+
+
+def _bgr_from_nv12(pixels: Pixels, height: int, weights: YuvWeights) -> Pixels:
+    """Convert as OpenCV does for BT.601, with other weights: each 2 x 2 pixels share one u and one v."""
+    width = pixels.shape[1]
+    luma = np.maximum(pixels[:height].astype(np.int32) - weights.black, 0) * weights.luma
+    luma = luma.reshape(height // 2, 2, width // 2, 2)
+    chroma = pixels[height:].reshape(height // 2, width // 2, 2).astype(np.int32) - 128
+    u, v = chroma[:, None, :, None, 0], chroma[:, None, :, None, 1]
+    parts = (
+        u * weights.u_to_blue,
+        u * weights.u_to_green + v * weights.v_to_green,
+        v * weights.v_to_red,
+    )
+    out = np.empty((height, width, 3), np.uint8)
+    for place, part in enumerate(parts):
+        values = np.clip((luma + (part + (1 << 19))) >> 20, 0, 255)
+        out[..., place] = values.reshape(height, width)
+    return out
 
 
 def input_size(width: int, height: int, spec: InputSpec) -> tuple[int, int]:

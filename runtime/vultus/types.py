@@ -30,6 +30,7 @@ __all__ = [
     "Frame",
     "PixelFormat",
     "Result",
+    "YuvColour",
     "empty_faces",
 ]
 
@@ -101,6 +102,9 @@ FaceArray = npt.NDArray[np.void]
 
 PixelFormat = Literal["BGR", "RGB", "GRAY", "NV12"]
 
+YuvColour = Literal["bt601", "bt601-full", "bt709", "bt709-full"]
+"""Matrix and range of YUV: ITU-R BT.601 or BT.709; luma from 16 to 235, or -full from 0 to 255."""
+
 
 def empty_faces(count: int = 0) -> FaceArray:
     """Return `count` FACE records in which nothing has been measured: NaN everywhere, no track."""
@@ -116,12 +120,14 @@ class Frame:
 
     pixels: uint8, (H, W, 3) for BGR and RGB, (H, W) for GRAY, (H * 3 / 2, W) for NV12 with even H and W.
     index: position in its source, from 0. time: seconds since the source began.
+    colour: how NV12 becomes RGB; the other formats do not look at it.
     """
 
     pixels: npt.NDArray[np.uint8]
     format: PixelFormat = "BGR"
     index: int = 0
     time: float = 0.0
+    colour: YuvColour = "bt601"
 
     def __post_init__(self) -> None:
         """Refuse anything that is not the picture that it claims to be."""
@@ -129,6 +135,8 @@ class Frame:
             raise InputError(
                 f"pixel format {self.format!r} is unknown; expected one of {get_args(PixelFormat)}"
             )
+        if self.colour not in get_args(YuvColour):
+            raise InputError(f"colour {self.colour!r} is unknown; expected one of {get_args(YuvColour)}")
         pixels = self.pixels
         if not isinstance(pixels, np.ndarray):
             raise InputError(f"a frame's pixels must be a numpy array, not {type(pixels).__name__}")
