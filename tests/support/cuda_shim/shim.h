@@ -1,7 +1,7 @@
 // CUDA's language for g++: the shipped kernels run on the host, one thread after the other.
 //
 // VULTUS_KERNEL(name) exports `void shim_name(void** args, gx, gy, gz, bx, by, bz)`, with args as cuLaunchKernel's
-// kernelParams. Threads are called in turn on one stack; one that waits (__syncthreads, warp shuffles) is left where
+// kernelParams, and `int shim_name_parameters(unsigned* sizes)`, which tells the bytes of each. Threads are called in turn on one stack; one that waits (__syncthreads, warp shuffles) is left where
 // it stands on its own stack until all others of its block wait or are done. A launch takes part in one OS thread
 // only, so several OS threads may launch at once. shim_reverse(1) turns the order of blocks and threads round for the
 // launches of all threads: answers that change with it depend on chance on a GPU.
@@ -176,6 +176,13 @@ void launch(void (*kernel)(P...), void** args, dim3 grid, dim3 block) {
     running = outer;
 }
 
+template <class... P>
+int sizes(void (*)(P...), unsigned* out) {
+    const unsigned all[] = {unsigned(sizeof(P))...};
+    memcpy(out, all, sizeof(all));
+    return int(sizeof...(P));
+}
+
 inline unsigned rank() { return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z); }
 
 // Everybody shows a value, waits, reads that of another lane, and waits until all have read.
@@ -197,7 +204,8 @@ T exchange(T value, unsigned lane) {
     extern "C" void shim_##name(void** args, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,      \
                                 unsigned bz) {                                                                     \
         shim::launch(name, args, dim3{gx, gy, gz}, dim3{bx, by, bz});                                              \
-    }
+    }                                                                                                              \
+    extern "C" int shim_##name##_parameters(unsigned* out) { return shim::sizes(name, out); }
 
 #define VULTUS_BLOCK_KERNEL VULTUS_KERNEL
 
@@ -285,4 +293,7 @@ inline int __clz(int a) { return a ? __builtin_clz(unsigned(a)) : 32; }
 inline int __ffs(int a) { return __builtin_ffs(a); }
 inline int __mulhi(int a, int b) { return int((int64_t(a) * b) >> 32); }
 inline unsigned __umulhi(unsigned a, unsigned b) { return unsigned((uint64_t(a) * b) >> 32); }
+inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned shift) {
+    return unsigned((uint64_t(high) << 32 | low) >> (shift & 31));
+}
 template <class T> T __ldg(const T* at) { return *at; }
