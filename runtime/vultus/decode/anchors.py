@@ -28,6 +28,7 @@ __all__ = [
     "decode",
     "decode_values",
     "encode_values",
+    "logit_of",
 ]
 
 VALUES = 15
@@ -125,7 +126,7 @@ def _level_values(
     count = anchors_per_cell(level)
     raw = output_of(outputs, index, level.output, (count * VALUES, "rows", "columns"), name)
     maps = raw.reshape(count, VALUES, *raw.shape[1:])
-    which, row, column = np.nonzero(maps[:, 0] >= _logit(min_score))
+    which, row, column = np.nonzero(maps[:, 0] >= logit_of(min_score))
     values = maps[which, :, row, column].astype(np.float32)
     anchors = cell_offsets(level)[which]
     anchors[:, 0] += column * np.float32(level.stride)
@@ -134,7 +135,7 @@ def _level_values(
     return values[finite], anchors[finite]
 
 
-def _logit(score: float) -> float:
+def logit_of(score: float) -> float:
     """Return the logit of a score; the ends of 0-1 let everything and nothing through."""
     if score <= 0.0:
         return -math.inf
