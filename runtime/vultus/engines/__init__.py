@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from vultus.engines.cascade import join_stages
 from vultus.errors import DeviceError, ModelError
 from vultus.spec import ModelSpec
 
@@ -20,7 +21,7 @@ __all__ = ["ENGINES", "Engine", "Tensors", "open_engine"]
 
 Tensors = dict[str, npt.NDArray[np.float32]]
 
-ENGINES = {".onnx": "vultus.engines.ort"}
+ENGINES = {".engine": "vultus.engines.tensorrt", ".onnx": "vultus.engines.ort"}
 """Suffix of a model file -> module that runs it."""
 
 
@@ -51,7 +52,7 @@ class Engine(Protocol):
 
 
 def open_engine(path: str | Path, device: str = "auto", threads: int | None = None) -> Engine:
-    """Open a model file with the engine that its suffix names.
+    """Open a model file with the engine that its suffix names; the later stages of a cascade with it.
 
     device: "auto", "cpu" or "cuda"; only "auto" may choose. threads: CPU threads, by default all usable.
     Raises ModelError for a missing or damaged file, SpecError for one without a usable spec, DeviceError when
@@ -73,4 +74,4 @@ def open_engine(path: str | Path, device: str = "auto", threads: int | None = No
         raise DeviceError(
             f"{path.name} needs the package {error.name!r}: pip install 'vultus[cpu]'"
         ) from error
-    return engine
+    return join_stages(engine, path, lambda file: open_engine(file, device, threads))

@@ -16,7 +16,9 @@ from vultus.cuda.tensors import DeviceTensor
 from vultus.errors import DeviceError, ModelError
 from vultus.spec import ModelSpec
 
-__all__ = ["DEVICE_ENGINES", "Binding", "DeviceEngine", "open_device_engine"]
+__all__ = ["DEVICE_ENGINES", "UNLIMITED", "Binding", "DeviceEngine", "open_device_engine"]
+
+UNLIMITED = 65535
 
 DEVICE_ENGINES = {".onnx": "vultus.engines.ort_cuda", ".engine": "vultus.engines.tensorrt"}
 """Suffix of a model file -> module that offers `open_on_device(path, driver) -> DeviceEngine`."""
@@ -49,7 +51,11 @@ class DeviceEngine(Protocol):
 
     @property
     def capturable(self) -> bool:
-        """Whether `Binding.enqueue` may be captured into a CUDA graph."""
+        """Whether `Binding.enqueue` may be captured into a CUDA graph; settled once something is bound."""
+
+    @property
+    def batch(self) -> tuple[int, int]:
+        """Least and most pictures that `bind` takes at once; the most is UNLIMITED where memory alone limits it."""
 
     def bind(self, batch: DeviceTensor) -> Binding:
         """Fix the input (n, 3, height, width), float32, at the address of `batch`; may allocate, run and wait."""

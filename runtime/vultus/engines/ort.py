@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from vultus.engines.contract import check_batch, check_contract
 from vultus.engines.devices import cuda_problem, require_known, usable_cores
-from vultus.errors import DeviceError, InputError, ModelError, UsageError
+from vultus.errors import DeviceError, ModelError, UsageError
 from vultus.onnxfile import spec_from_onnx
 from vultus.spec import ModelSpec
 
@@ -87,7 +88,8 @@ class OnnxRuntimeEngine:
         self._shapes: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
         self._buffers: list[npt.NDArray[np.float32]] = []
         self._names = [output.name for output in session.get_outputs()]
-        _check_contract(session, spec, path)
+        inputs = [value.name for value in session.get_inputs()]
+        check_contract(inputs, self._names, spec, str(path))
 
     @property
     def spec(self) -> ModelSpec:
@@ -106,7 +108,7 @@ class OnnxRuntimeEngine:
         """
         if self._session is None:
             raise UsageError(f"the engine of {self._path.name} is closed; open it again")
-        self._check(batch)
+        check_batch(batch.shape, batch.dtype, self._spec, self._path.name)
         if batch.shape not in self._shapes:
             return self._first(batch)
         outputs = self._outputs(self._shapes[batch.shape])
@@ -151,20 +153,6 @@ class OnnxRuntimeEngine:
         views = (self._buffers[i][: sizes[i]].reshape(shapes[i]) for i in range(len(shapes)))
         return dict(zip(self._names, views, strict=True))
 
-    def _check(self, batch: npt.NDArray[np.float32]) -> None:
-        spec, multiple = self._spec.input, self._spec.input.multiple
-        fits = batch.ndim == 4 and batch.shape[1] == 3 and batch.shape[0] > 0 and batch.dtype == np.float32
-        if fits and multiple:
-            fits = batch.shape[2] % multiple == 0 and batch.shape[3] % multiple == 0
-        elif fits:
-            fits = batch.shape[2:] == (spec.height, spec.width)
-        if not fits:
-            sides = f"sides in multiples of {multiple}" if multiple else f"{spec.height} x {spec.width}"
-            raise InputError(
-                f"{self._path.name} takes float32 (n, 3, height, width), n >= 1, {sides}; "
-                f"got {batch.dtype} {batch.shape}"
-            )
-
 
 def _label(provider: str, threads: int, why: str) -> str:
     import onnxruntime
@@ -172,16 +160,3 @@ def _label(provider: str, threads: int, why: str) -> str:
     kind = provider.removesuffix("ExecutionProvider")
     threads_text = f", {threads} thread{'s' if threads > 1 else ''}" if kind == "CPU" else ""
     return f"ONNX Runtime {onnxruntime.__version__} {kind}{threads_text}{f' ({why})' if why else ''}"
-
-
-def _check_contract(session: Any, spec: ModelSpec, path: Path) -> None:
-    """Refuse a model whose inputs and outputs are not those of its spec."""
-    inputs = [value.name for value in session.get_inputs()]
-    outputs = {value.name for value in session.get_outputs()}
-    wanted = {level.output for level in spec.detector.levels} if spec.detector else set()
-    wanted |= {head.output for head in spec.heads}
-    if inputs != [spec.input.name] or wanted - outputs:
-        raise ModelError(
-            f"{path} does not honour its spec: it has inputs {inputs} and outputs {sorted(outputs)}, "
-            f"the spec names input {spec.input.name!r} and outputs {sorted(wanted)}; export it again"
-        )

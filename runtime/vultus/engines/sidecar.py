@@ -30,9 +30,11 @@ __all__ = [
     "mismatch",
     "platform_here",
     "read_sidecar",
+    "remedy_for",
     "sidecar_from_json",
     "sidecar_path",
     "sidecar_to_json",
+    "tensorrt_module",
     "tensorrt_version",
     "with_gpu",
 ]
@@ -188,7 +190,7 @@ def load_engine(engine: Path, here: Platform) -> tuple[Sidecar, bytes]:
     if len(data) != sidecar.engine_size or hashlib.sha256(data).hexdigest() != sidecar.engine_sha256:
         raise ModelError(
             f"{engine} is damaged: {len(data)} bytes that are not the {sidecar.engine_size} that were built; "
-            f"copy it again or {_remedy(sidecar)}"
+            f"copy it again or {remedy_for(sidecar)}"
         )
     return sidecar, data
 
@@ -211,7 +213,7 @@ def mismatch(sidecar: Sidecar, here: Platform) -> str:
     gpu = f"compute capability {here.compute_capability}" if here.compute_capability else _without_gpu(here)
     if not here.version:
         return f"{built}, this is {gpu} without {name}: {INSTALL[sidecar.flavour]}"
-    remedy = _remedy(sidecar) if here.compute_capability else "run it where the GPU is"
+    remedy = remedy_for(sidecar) if here.compute_capability else "run it where the GPU is"
     return f"{built}, this is {gpu} and {name} {here.version}: {remedy}"
 
 
@@ -245,18 +247,26 @@ def with_gpu(platform: Platform) -> Platform:
     return replace(platform, compute_capability=capability, device=name.value.decode(), cuda=cuda)
 
 
-def tensorrt_version(flavour: Flavour) -> str:
-    """Return the version of the flavour's Python package, or an empty string when it cannot be imported."""
+def tensorrt_module(flavour: Flavour) -> Any | None:
+    """Return the flavour's Python package, or None when it cannot be imported; touches no TensorRT object."""
     for module in MODULES[flavour]:
         try:
-            return str(import_module(module).__version__)
+            found = import_module(module)
+            found.__version__  # noqa: B018 - a folder of that name is no TensorRT
         except (
             ImportError,
             OSError,
             AttributeError,
         ):  # bindings whose libraries are missing raise any of these
             continue
-    return ""
+        return found
+    return None
+
+
+def tensorrt_version(flavour: Flavour) -> str:
+    """Return the version of the flavour's Python package, or an empty string when it cannot be imported."""
+    module = tensorrt_module(flavour)
+    return "" if module is None else str(module.__version__)
 
 
 def _fits(capability: str, target: str) -> bool:
@@ -283,5 +293,6 @@ def _without_gpu(here: Platform) -> str:
     return f"a machine without a usable GPU ({here.problem or 'none was found'})"
 
 
-def _remedy(sidecar: Sidecar) -> str:
+def remedy_for(sidecar: Sidecar) -> str:
+    """Return the command that builds the engine again, for messages."""
     return f"run vultus-export engine {sidecar.onnx} --out DIR"

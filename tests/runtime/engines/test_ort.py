@@ -87,7 +87,7 @@ def test_an_unknown_device_is_refused(tiny_face: Path) -> None:
 @pytest.mark.parametrize("name", ["model.engine2", "model", "model.pth"])
 def test_an_unknown_suffix_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / name).touch()
-    with pytest.raises(ModelError, match=r"has no known model suffix; expected one of \.onnx"):
+    with pytest.raises(ModelError, match=r"has no known model suffix; expected one of \.engine, \.onnx"):
         open_engine(tmp_path / name)
 
 
