@@ -1,0 +1,195 @@
+"""The operators that exported graphs hold, each as a function of torch tensors, made from one ONNX node.
+
+Only what our graphs and their tests hold is here; anything else is refused by name, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import onnx
+import torch
+from onnx import TensorProto
+from torch import Tensor
+from torch.nn import functional as F
+
+from vultus.errors import ModelError
+
+__all__ = ["OPERATORS", "STEERING", "Operator", "operator_for"]
+
+Operator = Callable[..., Tensor]
+Attributes = dict[str, Any]
+
+TYPES = {
+    TensorProto.FLOAT: torch.float32,
+    TensorProto.FLOAT16: torch.float16,
+    TensorProto.INT8: torch.int8,
+    TensorProto.INT32: torch.int32,
+    TensorProto.INT64: torch.int64,
+}
+
+
+STEERING = {"ReduceMean": (1,), "Reshape": (1,), "Resize": (1, 2, 3)}
+"""Operator -> its inputs that steer the host. Constants alone: read from the GPU they would stop the pipeline."""
+
+
+def operator_for(node: onnx.NodeProto) -> Operator:
+    """Return what a node computes; raises ModelError for an operator or attribute that is not known here."""
+    maker = OPERATORS.get(node.op_type) if not node.domain else None
+    if maker is None:
+        raise ModelError(
+            f"node {node.name!r} is of operator {'.'.join(filter(None, (node.domain, node.op_type)))!r}, which the "
+            f"torch engine does not have; it has: {', '.join(sorted(OPERATORS))}. Run the model with ONNX Runtime"
+        )
+    return maker({a.name: onnx.helper.get_attribute_value(a) for a in node.attribute})
+
+
+def _require(operator: str, attributes: Attributes, **allowed: Any) -> None:
+    """Raise ModelError unless each named attribute is absent or has the only value known here."""
+    for name, value in allowed.items():
+        given = attributes.get(name, value)
+        given = given.decode() if isinstance(given, bytes) else given
+        if given != value:
+            raise ModelError(
+                f"{operator} with {name}={given!r} is not known to the torch engine, only {value!r}; "
+                "run the model with ONNX Runtime"
+            )
+
+
+def _conv(attributes: Attributes) -> Operator:
+    _require("Conv", attributes, auto_pad="NOTSET")
+    pads = attributes.get("pads", [0, 0, 0, 0])
+    even = pads[:2] == pads[2:]
+    top, left, bottom, right = pads
+    strides, dilations = attributes.get("strides", [1, 1]), attributes.get("dilations", [1, 1])
+    groups = attributes.get("group", 1)
+
+    def run(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        if even:
+            return F.conv2d(x, weight, bias, strides, pads[:2], dilations, groups)
+        return F.conv2d(F.pad(x, (left, right, top, bottom)), weight, bias, strides, 0, dilations, groups)
+
+    return run
+
+
+def _gemm(attributes: Attributes) -> Operator:
+    alpha, beta = attributes.get("alpha", 1.0), attributes.get("beta", 1.0)
+    first, second = attributes.get("transA", 0), attributes.get("transB", 0)
+
+    def run(a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
+        left, right = a.t() if first else a, b.t() if second else b
+        if c is None:
+            return torch.mm(left, right) * float(alpha)
+        return torch.addmm(c, left, right, beta=beta, alpha=alpha)
+
+    return run
+
+
+def _resize(attributes: Attributes) -> Operator:
+    _require("Resize", attributes, mode="nearest", nearest_mode="floor", antialias=0)
+    _require("Resize", attributes, coordinate_transformation_mode="asymmetric")
+
+    def run(x: Tensor, _roi: Tensor | None, scales: Tensor | None, sizes: Tensor | None = None) -> Tensor:
+        if scales is None or sizes is not None:
+            raise ModelError("Resize to given sizes is not known to the torch engine, only by whole factors")
+        batch, channels, *factors = scales.tolist()
+        if [batch, channels] != [1, 1] or any(factor != int(factor) for factor in factors):
+            raise ModelError(
+                f"Resize by {scales.tolist()} is not known to the torch engine, only by whole factors"
+            )
+        return F.interpolate(x, scale_factor=factors, mode="nearest")
+
+    return run
+
+
+def _reshape(attributes: Attributes) -> Operator:
+    zero = attributes.get("allowzero", 0)
+
+    def run(x: Tensor, shape: Tensor) -> Tensor:
+        sides = [x.shape[i] if side == 0 and not zero else side for i, side in enumerate(shape.tolist())]
+        return x.reshape(sides)
+
+    return run
+
+
+def _flatten(attributes: Attributes) -> Operator:
+    axis = attributes.get("axis", 1)
+    _require("Flatten", attributes, axis=1)
+    return lambda x: x.flatten(axis)
+
+
+def _reduce_mean(attributes: Attributes) -> Operator:
+    keep = bool(attributes.get("keepdims", 1))
+    return lambda x, axes: x.mean(axes.tolist(), keepdim=keep)
+
+
+def _cast(attributes: Attributes) -> Operator:
+    kind = TYPES.get(attributes["to"])
+    if kind is None:
+        raise ModelError(
+            f"Cast to {TensorProto.DataType.Name(attributes['to'])} is not known to the torch engine; "
+            "run the model with ONNX Runtime"
+        )
+    return lambda x: x.to(kind)
+
+
+def _concat(attributes: Attributes) -> Operator:
+    axis = attributes["axis"]
+    return lambda *parts: torch.cat(parts, axis)
+
+
+def _quantize(attributes: Attributes) -> Operator:
+    _require("QuantizeLinear", attributes, block_size=0, saturate=1, output_dtype=0)
+    axis = attributes.get("axis", 1)
+
+    def run(x: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
+        limits = torch.iinfo(zero.dtype)
+        steps = torch.round(x / _along(scale, axis, x)) + _along(zero, axis, x).to(x.dtype)
+        return steps.clamp(limits.min, limits.max).to(zero.dtype)
+
+    return run
+
+
+def _dequantize(attributes: Attributes) -> Operator:
+    _require("DequantizeLinear", attributes, block_size=0, output_dtype=0)
+    axis = attributes.get("axis", 1)
+
+    def run(x: Tensor, scale: Tensor, zero: Tensor | None = None) -> Tensor:
+        steps = x.to(scale.dtype)
+        if zero is not None:
+            steps = steps - _along(zero, axis, x).to(scale.dtype)
+        return steps * _along(scale, axis, x)
+
+    return run
+
+
+def _along(values: Tensor, axis: int, x: Tensor) -> Tensor:
+    """Return values of one axis (or one value) in a shape that spreads over x."""
+    if values.dim() == 0:
+        return values
+    return values.reshape([-1 if i == axis % x.dim() else 1 for i in range(x.dim())])
+
+
+def _plain(function: Operator) -> Callable[[Attributes], Operator]:
+    return lambda _: function
+
+
+OPERATORS: dict[str, Callable[[Attributes], Operator]] = {
+    "Add": _plain(torch.add),
+    "Cast": _cast,
+    "Concat": _concat,
+    "Conv": _conv,
+    "DequantizeLinear": _dequantize,
+    "Flatten": _flatten,
+    "Gemm": _gemm,
+    "GlobalAveragePool": _plain(lambda x: x.mean((2, 3), keepdim=True)),
+    "Identity": _plain(lambda x: x),
+    "Mul": _plain(torch.mul),
+    "QuantizeLinear": _quantize,
+    "ReduceMean": _reduce_mean,
+    "Relu": _plain(torch.relu),
+    "Reshape": _reshape,
+    "Resize": _resize,
+}
+"""Operator -> maker of its function from the attributes of a node."""
