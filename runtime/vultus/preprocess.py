@@ -25,6 +25,7 @@ __all__ = [
     "input_size",
     "letterbox",
     "letterbox_into",
+    "normalisation_tables",
 ]
 
 Pixels = npt.NDArray[np.uint8]
@@ -148,14 +149,14 @@ def _warp(
 
 
 @lru_cache(maxsize=32)
-def _tables(mean: tuple[float, ...], scale: tuple[float, ...]) -> npt.NDArray[np.float32]:
+def normalisation_tables(mean: tuple[float, ...], scale: tuple[float, ...]) -> npt.NDArray[np.float32]:
     """Return (pixel - mean) * scale for every pixel value: (3, 256)."""
     values = np.arange(256, dtype=np.float64)
     return np.stack([(values - m) * s for m, s in zip(mean, scale, strict=True)]).astype(np.float32)
 
 
 def _normalise_into(bgr: Pixels, spec: InputSpec, out: Tensor) -> None:
-    tables = _tables(spec.mean, spec.scale)
+    tables = normalisation_tables(spec.mean, spec.scale)
     planes = cv2.split(bgr)
     if spec.channels == "RGB":
         planes = planes[::-1]
