@@ -8,17 +8,19 @@ from __future__ import annotations
 import importlib
 import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-
-from vultus_models.training.loop import Schedule, Task, fit, load_weights
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+if TYPE_CHECKING:
+    from vultus_models.training.loop import Schedule, Task
 
 __all__ = ["main", "read_recipe", "system_of"]
 
@@ -61,7 +63,13 @@ def main(
 
     Ctrl-C and a request to end (SIGTERM) save the state first; the same command then goes on from there.
     """
-    recipe = read_recipe(config)
+    _require("torch", "tensorboard")
+    from vultus_models.training.loop import fit, load_weights
+
+    try:
+        recipe = read_recipe(config)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     model, task, schedule = _build(recipe, data, seed)
     if init:
         load_weights(model, init)
@@ -69,6 +77,18 @@ def main(
         # Set for both: a shell starts what it puts into the background with SIGINT ignored.
         signal.signal(number, signal.default_int_handler)
     fit(model, task, schedule, run, seed)
+
+
+def _require(*packages: str) -> None:
+    """End with one line that names the extra where a package that training needs is missing."""
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        typer.echo(
+            f"error: training needs {' and '.join(missing)}, which the base package does not bring: "
+            "pip install 'vultus[train]' (in a clone: pip install '.[train]')",
+            err=True,
+        )
+        raise typer.Exit(1)
 
 
 def _build(recipe: dict[str, Any], data: Path, seed: int) -> tuple[Any, Task, Schedule]:

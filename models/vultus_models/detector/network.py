@@ -132,7 +132,7 @@ class Detector(nn.Module):
 def network(config: dict[str, Any]) -> Detector:
     """Build the bare network of a recipe; its `[model]` table holds the fields of Widths that differ."""
     table: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in config.get("model", {}).items()
+        k: tuple(v) if isinstance(v, list) else v for k, v in config.get("model", {}).items() if k != "kind"
     }
     return Detector(Widths(**table))
 

@@ -19,10 +19,12 @@ from vultus_models.data.sets import Row, open_set
 from vultus_models.detector.augment import disturb, paste_small, wear_masks
 from vultus_models.detector.cache import Pictures, open_pictures
 from vultus_models.detector.evaluate import average_precision, detect_with, judged, point_error, recall_at
+from vultus_models.detector.kinds import network, spec
 from vultus_models.detector.labels import Labels, true_boxes, true_points
 from vultus_models.detector.loss import detector_loss
 from vultus_models.detector.mosaic import compose
-from vultus_models.detector.network import Detector, network, spec
+from vultus_models.detector.srn import SelectiveDetector
+from vultus_models.detector.srn_loss import selective_loss
 from vultus_models.detector.targets import all_anchors, targets_of
 from vultus_models.training.loop import Schedule
 
@@ -43,7 +45,8 @@ SHARES = {
 """How often a tile comes from each set."""
 
 SIDES, SIDE_SHARES = (256, 416), (0.7, 0.3)
-"""Sides of the square training pictures; the larger ones come in batches of as many pixels."""
+"""Sides of the square training pictures, as far as the network takes them; the larger ones come in batches of as
+many pixels."""
 
 MEAN, SCALE = 128.0, 1 / 128
 PASTE_SHARE = 0.3
@@ -97,6 +100,8 @@ class DetectorTask:
         assert model_spec.detector is not None
         self.sources, self.validation, self.spec = sources, validation, model_spec
         self.detector = model_spec.detector
+        multiple = model_spec.input.multiple
+        self.sides = tuple(side // multiple * multiple for side in SIDES)
 
     def example(self, rng: np.random.Generator, side: int) -> tuple[Pixels, Labels]:
         """Make one training picture."""
@@ -107,7 +112,7 @@ class DetectorTask:
 
     def batch(self, rng: np.random.Generator, size: int) -> dict[str, Tensor]:
         """Draw a batch of about `size` pictures of the smallest side, or fewer larger ones."""
-        side = int(rng.choice(SIDES, p=SIDE_SHARES))
+        side = int(rng.choice(self.sides, p=SIDE_SHARES))
         count = max(1, round(size * (SIDES[0] / side) ** 2))
         pictures, labels = zip(*(self.example(rng, side) for _ in range(count)), strict=True)
         return {"pixels": torch.from_numpy(np.stack(pictures)), **self._targets(labels, side)}
@@ -128,9 +133,14 @@ class DetectorTask:
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of a batch and its parts."""
-        maps = model(_normalised(batch["pixels"]))
+        pixels, variances = _normalised(batch["pixels"]), self.detector.variances
+        if isinstance(model, SelectiveDetector):
+            steps = model.steps(pixels)
+            with torch.autocast("cpu", enabled=False):
+                return selective_loss(steps, batch, variances)
+        maps = model(pixels)
         with torch.autocast("cpu", enabled=False):
-            return detector_loss(maps, batch, self.detector.variances)
+            return detector_loss(maps, batch, variances)
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Measure average precision on crowds, point error on single faces, false alarms on scenes."""
@@ -179,7 +189,7 @@ def _validation(data: Path) -> Validation:
     )
 
 
-def build(config: dict[str, Any], data: Path, seed: int) -> tuple[Detector, DetectorTask, Schedule]:
+def build(config: dict[str, Any], data: Path, seed: int) -> tuple[nn.Module, DetectorTask, Schedule]:
     """Build the network, the task and the schedule of a recipe; the first use decodes and labels the pictures.
 
     The recipe's `[data]` table: `teacher`, the RetinaFace state dict from the folder `data`; `cache`, a folder that
