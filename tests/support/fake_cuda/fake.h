@@ -93,6 +93,7 @@ Operation *fake_copy(void *target, size_t target_pitch, const void *source, size
 Operation *fake_fill(void *target, int value, size_t size);
 Operation *fake_launch(void *kernel, const unsigned *shape, const void *arguments, size_t size, const unsigned *sizes,
                        int count);
+Operation *fake_host(void (*function)(void *), void *data);
 Operation *fake_mark(Event *event, long ticket);
 Operation *fake_wait(Event *event, Stream *stream, long ticket);
 CUresult fake_run(Operation *operation);

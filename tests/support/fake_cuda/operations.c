@@ -57,6 +57,12 @@ Operation *fake_wait(Event *event, Stream *stream, long ticket) {
     return operation;
 }
 
+Operation *fake_host(void (*function)(void *), void *data) {
+    Operation *operation = make(HOST);
+    operation->host = function, operation->target = data;
+    return operation;
+}
+
 static void copy(const Operation *operation) {
     const char *source = operation->held ? operation->held : operation->source;
     size_t pitch = operation->held ? operation->size : operation->source_pitch;
@@ -78,6 +84,7 @@ CUresult fake_run(Operation *operation) {
         case COPY: copy(operation); break;
         case FILL: memset(operation->target, operation->value, operation->size); break;
         case LAUNCH: launch(operation); break;
+        case HOST: operation->host(operation->target); break;
         case MARK: fake_reach(operation->event, operation->ticket); break;
         case WAIT: code = fake_until(operation->event, operation->stream, operation->ticket); break;
     }

@@ -8,7 +8,8 @@
 typedef void (*Kernel)(void **, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned);
 
 struct Operation {
-    enum What { COPY, FILL, LAUNCH, MARK, WAIT } what;
+    enum What { COPY, FILL, LAUNCH, MARK, WAIT, HOST } what;
+    void (*host)(void *);
     void *target;
     const void *source;
     size_t target_pitch, source_pitch, size, rows;

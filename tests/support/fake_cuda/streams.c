@@ -123,6 +123,15 @@ CUresult cuStreamWaitEvent(void *handle, Event *event, unsigned flags) {
     DONE(ahead ? fake_enqueue(stream, fake_wait(event, event->stream, event->recorded)) : OK);
 }
 
+// The function may not call the driver, as with the real one; here it runs in the thread that waits.
+CUresult cuLaunchHostFunc(void *handle, void (*function)(void *), void *data) {
+    ENTER_CONTEXT("cuLaunchHostFunc");
+    Stream *stream = fake_stream(handle);
+    NEED(stream, INVALID_HANDLE);
+    NEED(function, INVALID_VALUE);
+    DONE(fake_enqueue(stream, fake_host(function, data)));
+}
+
 CUresult cuStreamIsCapturing(void *handle, int *status) {
     ENTER("cuStreamIsCapturing");
     Stream *stream = fake_stream(handle);
