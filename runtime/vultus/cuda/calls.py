@@ -1,30 +1,24 @@
-"""cuda-bindings' functions: values instead of codes, DeviceError instead of failures, the context made current."""
+"""The driver's functions: values instead of codes, DeviceError instead of failures, the context made current."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib import import_module
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 from vultus.cuda.guard import Guard
 from vultus.errors import DeviceError
 
-__all__ = ["Calls", "error_name", "raw", "vendor_module"]
+__all__ = ["Calls", "error_name", "raw"]
 
 NOT_READY = 600  # CUDA_ERROR_NOT_READY
 
 
-def vendor_module() -> Any:
-    """Return cuda-bindings' driver module, by its new path or by that of CUDA 12.6 and older."""
-    try:
-        return import_module("cuda.bindings.driver")
-    except ModuleNotFoundError:
-        return import_module("cuda.cuda")
-
-
 class Calls:
-    """The driver's functions in one device's primary context."""
+    """The driver's functions in one device's primary context.
+
+    cuda: cuda-bindings' driver module, or what speaks as it does: every function returns its code and its values.
+    """
 
     def __init__(self, cuda: Any, context: Any, guard: Guard) -> None:
         self.cuda = cuda
@@ -35,7 +29,9 @@ class Calls:
     def __call__(self, verb: str, *arguments: Any, detail: str = "") -> Any:
         """Call a function in the primary context and return its value: None, one, or a tuple."""
         self.guard.check(verb)
-        with self.current():
+        if self.is_current():
+            return self.plain(verb, *arguments, detail=detail)
+        with self.pushed():
             return self.plain(verb, *arguments, detail=detail)
 
     def plain(self, verb: str, *arguments: Any, detail: str = "") -> Any:
@@ -54,13 +50,18 @@ class Calls:
             raise self.guard.failure(error_name(self.cuda, code), verb)
         return not code
 
-    @contextmanager
-    def current(self) -> Iterator[None]:
+    def is_current(self) -> bool:
+        """Tell whether this thread is in the primary context."""
+        return int(self.plain("cuCtxGetCurrent")) == self._address
+
+    def current(self) -> AbstractContextManager[None]:
         """Make the primary context current in this thread; costs one call where it is current already."""
         self.guard.check("making the GPU's context current")
-        if int(self.plain("cuCtxGetCurrent")) == self._address:
-            yield
-            return
+        return nullcontext() if self.is_current() else self.pushed()
+
+    @contextmanager
+    def pushed(self) -> Iterator[None]:
+        """Put the primary context over the caller's, and take it off again."""
         self.plain("cuCtxPushCurrent", self._context)
         try:
             yield
@@ -71,10 +72,8 @@ class Calls:
         """Return what frees a handle; it raises nothing, as a lost context has freed it already."""
 
         def free() -> None:
-            if int(raw(self.cuda, "cuCtxPushCurrent", self._context)[0]):
-                return
-            raw(self.cuda, verb, handle)
-            raw(self.cuda, "cuCtxPopCurrent")
+            with suppress(DeviceError), self.pushed():
+                raw(self.cuda, verb, handle)
 
         return free
 

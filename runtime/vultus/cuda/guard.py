@@ -35,9 +35,14 @@ class Guard:
             raise device_error(self._lost, doing, "since an earlier call")
 
     @property
+    def here(self) -> bool:
+        """Whether this is the process that opened the device, and it is not ending."""
+        return self._process == os.getpid() and not sys.is_finalizing()
+
+    @property
     def sound(self) -> bool:
         """Whether freeing still has a meaning; a lost context has freed everything by itself."""
-        return not (self.closed or self._lost or self._process != os.getpid() or sys.is_finalizing())
+        return self.here and not (self.closed or self._lost)
 
     def failure(self, name: str, doing: str, detail: str = "") -> DeviceError:
         """Return the error to raise, and remember when the context is lost with it."""
