@@ -4,25 +4,52 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from vultus.engines import Engine, open_engine
-from vultus.errors import InputError, UsageError
-from vultus.preprocess import bgr_from_frame
+from vultus.engines import ENGINES, open_engine
+from vultus.engines.devices import cuda_problem, require_known
+from vultus.errors import DeviceError, InputError, UsageError
+from vultus.host import HostPipeline
+from vultus.roles import by_task, check_attributes, check_numbers
 from vultus.spec import ModelSpec
-from vultus.stages import DetectorStage, FaceStage, Stopwatch, check_spec
-from vultus.types import ATTRIBUTES, FACE, FaceArray, Frame, Result
+from vultus.types import FACE, FaceArray, Frame, Result
 from vultus.zoo import default_models
+
+if TYPE_CHECKING:
+    from vultus.cuda.driver import Driver
 
 __all__ = ["Analyzer"]
 
-Picture = npt.NDArray[np.uint8] | Frame
+Picture = npt.NDArray[np.uint8] | Frame | Any
+"""A BGR array, a Frame, or with device="cuda" any picture of `vultus.cuda.frames` that lies on the GPU."""
+
+
+class _Pipeline(Protocol):
+    """What an Analyzer drives: on the host or on the device."""
+
+    @property
+    def specs(self) -> dict[str, ModelSpec]: ...
+
+    @property
+    def attributes(self) -> tuple[str, ...]: ...
+
+    @property
+    def driver(self) -> Driver | None: ...
+
+    def __call__(self, picture: object) -> Result: ...
+
+    def detect(self, picture: object) -> FaceArray: ...
+
+    def describe(self, picture: object, faces: FaceArray) -> FaceArray: ...
+
+    def results(self, pictures: Iterable[object]) -> Iterator[Result]: ...
 
 
 class Analyzer:
@@ -46,33 +73,36 @@ class Analyzer:
         min_score: float | None = None,
         threads: int | None = None,
     ) -> None:
-        _check_numbers(min_score, threads)
-        _check_attributes(attributes)
+        check_numbers(min_score, threads)
+        check_attributes(attributes)
+        require_known(device)
         self._thread: int | None = None
         self._process = os.getpid()
         self._closed = False
+        paths = default_models() if models is None else models
         with ExitStack() as stack:
-            engines = _open_all(models, device, threads, stack)
-            self._detector = DetectorStage(engines["detector"], min_score)
-            self._face = _face_stage(engines.get("face"), attributes)
+            self._pipeline = _opened(device, paths, attributes, min_score, threads, stack)
             self._stack = stack.pop_all()
 
     def __call__(self, picture: Picture) -> Result:
-        """Return the faces of a BGR picture (H, W, 3) uint8 or of a Frame, sorted by falling score."""
-        frame = self._enter(picture)
-        watch = Stopwatch()
-        with watch.stage("convert"):
-            bgr = bgr_from_frame(frame)
-        faces = self._detector(bgr, watch)
-        ran_on = {"detect": self._detector.engine.device}
-        if self._face is not None:
-            self._face(bgr, faces, watch)
-            ran_on["face"] = self._face.engine.device
-        return Result(frame.index, frame.time, faces, watch.milliseconds, ran_on)
+        """Return the faces of a BGR picture (H, W, 3) uint8 or of a Frame, sorted by falling score.
+
+        With device="cuda" pictures on the GPU are taken as well, without a copy: see `vultus.cuda.frames`.
+        """
+        return self._pipeline(self._enter(picture))
+
+    def stream(self, pictures: Iterable[Picture]) -> Iterator[Result]:
+        """Yield the result of each picture, in order, while the GPU works on the next one already.
+
+        One picture is taken ahead, so memory of a picture on the GPU must stay as it is until its result comes. On
+        the CPU this is a plain loop. What the source or a picture raises comes after the results before it.
+        """
+        self._check_call()
+        return self._pipeline.results(self._enter(picture) for picture in pictures)
 
     def detect(self, picture: Picture) -> FaceArray:
         """Return the faces of a picture with box, score and points alone."""
-        return self._detector(bgr_from_frame(self._enter(picture)), Stopwatch())
+        return self._pipeline.detect(self._enter(picture))
 
     def describe(self, picture: Picture, faces: FaceArray) -> FaceArray:
         """Return a copy of faces whose points (frame pixels) are known with their attributes measured.
@@ -80,8 +110,8 @@ class Analyzer:
         Raises InputError when the records are of another dtype or a face has no points, UsageError when the
         Analyzer has no face network.
         """
-        frame = self._enter(picture)
-        if self._face is None:
+        picture = self._enter(picture)
+        if not self.attributes:
             raise UsageError(
                 "this Analyzer measures no attributes: it has no face network or was asked for none"
             )
@@ -91,25 +121,29 @@ class Analyzer:
             )
         if not np.isfinite(faces["points"]).all():
             raise InputError("every face needs its five points to be aligned; some are not finite")
-        described = faces.copy()
-        self._face(bgr_from_frame(frame), described, Stopwatch())
-        return described
+        return self._pipeline.describe(picture, faces)
 
     @property
     def specs(self) -> dict[str, ModelSpec]:
         """The contracts of the models in use, by task."""
-        stages = [self._detector, self._face]
-        return {stage.engine.spec.task: stage.engine.spec for stage in stages if stage is not None}
+        return self._pipeline.specs
 
     @property
     def attributes(self) -> tuple[str, ...]:
         """The attributes that this Analyzer measures."""
-        return tuple(self._face.attributes) if self._face else ()
+        return self._pipeline.attributes
+
+    @property
+    def driver(self) -> Driver | None:
+        """The driver of the GPU that the models run on, None on the CPU."""
+        return self._pipeline.driver
 
     def close(self) -> None:
         """Free the models; further calls raise UsageError. Closing twice does nothing."""
         self._closed = True
-        self._stack.close()
+        # After a fork the device memory is the parent's: freeing it here would be an error of the driver.
+        if self._process == os.getpid():
+            self._stack.close()
 
     def __enter__(self) -> Analyzer:
         """Return the Analyzer itself."""
@@ -121,8 +155,12 @@ class Analyzer:
         """Close the Analyzer."""
         self.close()
 
-    def _enter(self, picture: Picture) -> Frame:
-        """Check that this call is allowed and return the picture as a Frame."""
+    def _enter(self, picture: Picture) -> Picture:
+        """Check that this call is allowed and return the picture."""
+        self._check_call()
+        return picture
+
+    def _check_call(self) -> None:
         if self._closed:
             raise UsageError("this Analyzer is closed; make another one")
         if self._process != os.getpid():
@@ -132,55 +170,32 @@ class Analyzer:
             self._thread = caller
         if self._thread != caller:
             raise UsageError("this Analyzer belongs to another thread; make one in each thread that analyses")
-        return picture if isinstance(picture, Frame) else Frame(picture)
 
 
-def _open_all(
-    models: Sequence[str | Path] | None, device: str, threads: int | None, stack: ExitStack
-) -> dict[str, Engine]:
-    """Open the model files; return the engines by the task of their specs."""
-    engines: dict[str, Engine] = {}
-    for path in default_models() if models is None else models:
-        engine = stack.enter_context(open_engine(path, device, threads))
-        check_spec(engine.spec, str(path))
-        task = engine.spec.task
-        if task in engines:
-            raise InputError(
-                f"two models for the task {task!r}: {engines[task].spec.name} and {engine.spec.name}"
-            )
-        engines[task] = engine
-    if "detector" not in engines:
-        raise InputError(
-            f"no detector among the models; they are for: {', '.join(sorted(engines)) or 'nothing'}"
-        )
-    return engines
+def _opened(
+    device: str,
+    paths: Sequence[str | Path],
+    attributes: Sequence[str] | None,
+    min_score: float | None,
+    threads: int | None,
+    stack: ExitStack,
+) -> _Pipeline:
+    """Open the models where they were asked for; only "auto" goes on to the CPU when the GPU cannot be had."""
+    why = ""
+    if device != "cpu":
+        from vultus.cuda.opening import open_on_device
 
-
-def _face_stage(engine: Engine | None, attributes: Sequence[str] | None) -> FaceStage | None:
-    """Return the second stage for the attributes asked for, or None where there is nothing to measure."""
-    if attributes is not None and not attributes:
-        return None
-    measured = {head.field for head in engine.spec.heads} if engine else set()
-    offered = [name for name in ATTRIBUTES if name in measured]
-    missing = [name for name in attributes or () if name not in offered]
-    if missing:
-        has = ", ".join(offered) or "no attributes"
-        raise InputError(f"no model here measures {', '.join(missing)}; the models offer: {has}")
-    wanted = [name for name in offered if attributes is None or name in attributes]
-    return FaceStage(engine, wanted) if engine else None
-
-
-def _check_attributes(attributes: Sequence[str] | None) -> None:
-    unknown = [name for name in attributes or () if name not in ATTRIBUTES]
-    if isinstance(attributes, str) or unknown:
-        shown = attributes if isinstance(attributes, str) else ", ".join(map(repr, unknown))
-        raise InputError(
-            f"unknown attributes {shown}; expected a list of names out of: {', '.join(ATTRIBUTES)}"
-        )
-
-
-def _check_numbers(min_score: float | None, threads: int | None) -> None:
-    if min_score is not None and not 0 < min_score < 1:
-        raise InputError(f"min_score must lie between 0 and 1, both excluded; it is {min_score}")
-    if threads is not None and threads < 1:
-        raise InputError(f"threads must be at least 1; it is {threads}")
+        try:
+            with ExitStack() as own:
+                pipeline = open_on_device(paths, attributes, min_score, own)
+                stack.push(own.pop_all())
+                return pipeline
+        except DeviceError as error:
+            reason = cuda_problem() or str(error)
+            if device == "cuda" or any(Path(path).suffix not in ENGINES for path in paths):
+                raise DeviceError(
+                    f"device {device!r} was asked for, but {reason}; ask for 'cpu' or 'auto', or mend that"
+                ) from error
+            why = f"chosen because {reason}"
+    opened = ((str(path), stack.enter_context(open_engine(path, "cpu", threads))) for path in paths)
+    return HostPipeline(by_task(opened), attributes, min_score, why)
