@@ -22,7 +22,17 @@ __all__ = ["fake_environment", "fake_library", "run_with_fake"]
 
 SOURCES = Path(__file__).with_name("fake_cuda")
 SUPPORT = Path(__file__).parent
-FLAGS = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+FLAGS = [
+    "-std=gnu11",
+    "-O1",
+    "-g",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-shared",
+    "-fPIC",
+    "-Wl,-soname,libcuda.so.1",
+]
 
 
 @functools.cache

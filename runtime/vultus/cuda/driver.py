@@ -9,6 +9,7 @@ name of the error, when the driver refuses.
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from vultus.cuda.faults import FORKED, closed_files, require_driver
 from vultus.engines.devices import cuda_problem
 from vultus.errors import DeviceError
 
@@ -224,21 +226,40 @@ class Driver(Protocol):
         """Release the primary context; what was made with this driver must be closed before."""
 
 
+_processes: set[int] = set()  # that opened a driver; a child inherits its parent's
+
+
 def open_driver(index: int = 0, package: str | None = None) -> Driver:
     """Open a GPU with the first package that is installed, or with the one that is named.
 
-    Raises DeviceError when there is no driver, no such GPU or no package; asking touches nothing that can crash.
+    Raises DeviceError when there is no driver, no such GPU or no package, when the driver is too old, or when this
+    process was forked from one that had opened a GPU; asking touches nothing that can crash.
     """
-    if problem := cuda_problem():
-        raise DeviceError(f"no CUDA device can be used: {problem}")
     if package is not None and package not in PACKAGES:
         raise DeviceError(f"no driver package {package!r} is known; expected one of {', '.join(PACKAGES)}")
+    _require_usable()
+    problems = []
     for name in [package] if package else PACKAGES:
         try:
-            module = import_module(PACKAGES[name])
-            driver: Driver = module.open_device(index)
-        except ImportError:
+            driver: Driver = import_module(PACKAGES[name]).open_device(index)
+        except ImportError as error:
+            missing = isinstance(error, ModuleNotFoundError) and error.name in ("cuda", "pycuda")
+            problems.append(f"{name} is not installed" if missing else f"{name} does not load ({error})")
             continue
+        _processes.add(os.getpid())
         return driver
-    wanted = package or " or ".join(PACKAGES)
-    raise DeviceError(f"a GPU is there, but {wanted} is not installed: pip install 'vultus[gpu]'")
+    raise DeviceError(
+        f"a GPU is there, but no package speaks to it: {' and '.join(problems)}; pip install 'vultus[gpu]'"
+    )
+
+
+def _require_usable() -> None:
+    """Refuse what can be told without any package; a forked child's driver tells nothing useful by itself."""
+    if _processes and os.getpid() not in _processes:
+        raise DeviceError(f"no GPU can be opened here: {FORKED}")
+    if problem := cuda_problem():
+        hint = closed_files()
+        raise DeviceError(f"no CUDA device can be used: {problem}" + (f"; {hint}" if hint else ""))
+    version = ctypes.c_int(0)
+    ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version))
+    require_driver(version.value)

@@ -13,6 +13,8 @@ from vultus.errors import DeviceError
 
 __all__ = ["BoundDeviceMemory", "BoundHostMemory"]
 
+DEVICEMAP = 2  # CU_MEMHOSTALLOC_DEVICEMAP
+
 
 class BoundDeviceMemory:
     """Bytes on the device."""
@@ -42,7 +44,7 @@ class BoundHostMemory:
     """Page-locked bytes on the host."""
 
     def __init__(self, calls: Calls, size: int, mapped: bool) -> None:
-        flags = int(calls.cuda.CU_MEMHOSTALLOC_DEVICEMAP) if mapped else 0
+        flags = DEVICEMAP if mapped else 0
         handle = allocate(calls, "cuMemHostAlloc", require_size(size), flags)
         self._free = weakref.finalize(self, calls.guard.free, calls.release("cuMemFreeHost", handle))
         self._pointer = int(handle)

@@ -11,6 +11,9 @@ from vultus.errors import DeviceError
 
 __all__ = ["BoundEvent", "BoundFunction", "BoundGraph", "BoundModule", "BoundStream", "own"]
 
+NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
+DISABLE_TIMING = 2  # CU_EVENT_DISABLE_TIMING
+
 Bound = TypeVar("Bound")
 
 
@@ -38,8 +41,7 @@ class BoundStream(_Owned):
     """A queue of work that does not wait for the default stream."""
 
     def __init__(self, calls: Calls) -> None:
-        flags = int(calls.cuda.CUstream_flags.CU_STREAM_NON_BLOCKING)
-        super().__init__(calls, calls("cuStreamCreate", flags), "cuStreamDestroy")
+        super().__init__(calls, calls("cuStreamCreate", NON_BLOCKING), "cuStreamDestroy")
         self.handle = int(self.raw)
 
     def synchronise(self) -> None:
@@ -55,7 +57,7 @@ class BoundEvent(_Owned):
     """A mark in a stream."""
 
     def __init__(self, calls: Calls, timing: bool) -> None:
-        flags = 0 if timing else int(calls.cuda.CUevent_flags.CU_EVENT_DISABLE_TIMING)
+        flags = 0 if timing else DISABLE_TIMING
         super().__init__(calls, calls("cuEventCreate", flags), "cuEventDestroy")
 
     def record(self, stream: Stream) -> None:

@@ -60,7 +60,13 @@ CUresult cuDeviceGetAttribute(int *value, int which, int device) {
     (void)device;
     long capability = fake_number("VULTUS_FAKE_CAPABILITY", 87);  // 87 means 8.7
     switch (which) {
+        case 1:                       // most threads a block, along x, along y
+        case 2:
+        case 3: *value = 1024; break;
+        case 5: *value = INT32_MAX; break;  // widest grid
+        case 8: *value = 48 << 10; break;   // shared memory a block
         case 10: *value = 32; break;  // warp size
+        case 12: *value = 65536; break;     // registers a block
         case 16: *value = 8; break;   // multiprocessors
         case 18: *value = (int)fake_number("VULTUS_FAKE_INTEGRATED", 0); break;
         case 19:                      // can map host memory
@@ -70,6 +76,11 @@ CUresult cuDeviceGetAttribute(int *value, int which, int device) {
         default: *value = 0;
     }
     DONE(OK);
+}
+
+CUresult cuDeviceComputeCapability(int *major, int *minor, int device) {
+    CUresult code = cuDeviceGetAttribute(major, 75, device);
+    return code ? code : cuDeviceGetAttribute(minor, 76, device);
 }
 
 CUresult cuDevicePrimaryCtxRetain(Context **context, int device) {
