@@ -1,9 +1,9 @@
 """Raw maps of an anchor detector to FACE records on the device, as `vultus.decode.anchors` does on the host.
 
 Four launches a frame: candidates, their ranks and boxes, the pairs that overlap, survivors and records. Count and
-order do not depend on the order in which threads run. Boxes and points agree with the host's within a few units of
-the last place of a frame coordinate, scores within 4e-7; faces whose score, or whose overlap with a better face,
-lies so close to its threshold may fall to the other side.
+order do not depend on the order in which threads run. Boxes and points agree with the host's within a millionth of
+a face's largest coordinate, scores within 4e-7 of themselves; which anchors reach the least score, and their order, is
+exact. A box that overlaps a better one by the limit to the last digits may fall on the one and stand on the other.
 """
 
 from __future__ import annotations
