@@ -1,6 +1,6 @@
 """Device frames to network inputs: the letterbox and the crops of `vultus.preprocess`, without leaving the device.
 
-The letterbox has the host's bits in every format. Crops have its grey levels or the next ones: the host rounds
+The letterbox has the host's bits in every format. Crops have its grey levels or the next ones: the host
 rounds places to float32 as well, or with an older OpenCV (4.10) to 1/32 pixel, which then is the larger error.
 """
 
