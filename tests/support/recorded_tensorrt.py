@@ -9,6 +9,7 @@ precision flags becomes FP32, engines of another version do not load.
 
 from __future__ import annotations
 
+import base64
 import enum
 import json
 from pathlib import Path
@@ -17,43 +18,29 @@ from typing import Any
 
 import onnx
 
+from recorded_base import Recorded
+from recorded_runs import ICudaEngine, IExecutionContext, IRuntimeConfig
+
 RECORD = json.loads(Path(__file__).with_suffix(".json").read_text())
 VERSIONS: tuple[str, ...] = tuple(RECORD["versions"])
+RTX: str = RECORD["rtx"]["version"]
+"""TensorRT-RTX; recorded as far as engines run with it, since builds are tested with the real one."""
 
 TYPE_WORDS = {1: "Float", 3: "Int8", 7: "Int64", 10: "Half"}
 LAYERS = {"Conv": "CaskConvolution", "Gemm": "MatrixMultiply", "QuantizeLinear": "Quantize"}
 
 
-class _Recorded:
-    """An object with the attributes that its class has in the recorded version, and no other."""
-
-    recorded: frozenset[str] = frozenset()
-    trt: Any = None
-
-    def __getattribute__(self, name: str) -> Any:
-        if name.startswith("_") or name in ("recorded", "trt") or name in type(self).recorded:
-            return object.__getattribute__(self, name)
-        raise AttributeError(
-            f"{type(self).__name__} of TensorRT {type(self).trt.__version__} has no {name!r}"
-        )
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not name.startswith("_") and name not in type(self).recorded:
-            raise AttributeError(f"{type(self).__name__} of TensorRT {self.trt.__version__} has no {name!r}")
-        object.__setattr__(self, name, value)
-
-
-class ILogger(_Recorded):
+class ILogger(Recorded):
     def log(self, severity: Any, msg: str) -> None: ...
 
 
-class IProgressMonitor(_Recorded): ...
+class IProgressMonitor(Recorded): ...
 
 
-class IProfiler(_Recorded): ...
+class IProfiler(Recorded): ...
 
 
-class Builder(_Recorded):
+class Builder(Recorded):
     def __init__(self, logger: Any) -> None:
         self._logger = logger
         self.num_DLA_cores = self.trt.board.dla_cores
@@ -84,16 +71,20 @@ class Builder(_Recorded):
             "version": self.trt.__version__,
             "layers": network._layers(typed, detailed),
             "tensors": network._io,
+            "inputs": network.num_inputs,
+            "profile": config._profiles[0]._shapes,
+            "model": base64.b64encode(network._model).decode(),
         }
         return json.dumps(plan).encode()
 
 
-class INetworkDefinition(_Recorded):
+class INetworkDefinition(Recorded):
     def __init__(self, flags: int) -> None:
         self._flags = flags
         self._nodes: list[onnx.NodeProto] = []
         self._io: list[tuple[str, list[int]]] = []
         self._kinds: dict[str, int] = {}
+        self._model = b""
         self.num_inputs = self.num_outputs = self.num_layers = 0
 
     def get_input(self, index: int) -> Any:
@@ -110,6 +101,7 @@ class INetworkDefinition(_Recorded):
         )
 
     def _read(self, model: onnx.ModelProto) -> None:
+        self._model = model.SerializeToString()
         model = onnx.shape_inference.infer_shapes(model)
         self._nodes = list(model.graph.node)
         values = [*model.graph.input, *model.graph.value_info, *model.graph.output]
@@ -140,7 +132,7 @@ class INetworkDefinition(_Recorded):
         return layers if detailed else [layer["Name"] for layer in layers]
 
 
-class OnnxParser(_Recorded):
+class OnnxParser(Recorded):
     def __init__(self, network: Any, logger: Any) -> None:
         self._network = network
         self._errors: list[onnx.NodeProto] = []
@@ -158,7 +150,7 @@ class OnnxParser(_Recorded):
         return self.trt.ParserError(self._errors[index], index)
 
 
-class ParserError(_Recorded):
+class ParserError(Recorded):
     def __init__(self, node: onnx.NodeProto, index: int) -> None:
         self._node, self._index = node, index
 
@@ -175,12 +167,12 @@ class ParserError(_Recorded):
         return "Plugin not found"
 
 
-class IOptimizationProfile(_Recorded):
+class IOptimizationProfile(Recorded):
     def set_shape(self, input: str, min: Any, opt: Any, max: Any) -> None:
         self._shapes = {input: (min, opt, max)}
 
 
-class IBuilderConfig(_Recorded):
+class IBuilderConfig(Recorded):
     def __init__(self) -> None:
         self._set: list[Any] = []
         self._cleared: list[Any] = []
@@ -224,43 +216,25 @@ class IBuilderConfig(_Recorded):
         return self._timing_cache
 
 
-class Runtime(_Recorded):
+class Runtime(Recorded):
     def __init__(self, logger: Any) -> None:
         self._logger = logger
         self.trt.board.runtimes.append(self)
 
-    def deserialize_cuda_engine(self, data: bytes) -> Any:
-        plan = json.loads(data)
+    def deserialize_cuda_engine(self, serialized_engine: bytes) -> Any:
+        plan = json.loads(serialized_engine)
+        if self.trt.board.load_error:
+            self._logger.log(self.trt.ILogger.Severity.ERROR, self.trt.board.load_error)
+            return None
         if plan["version"] != self.trt.__version__ or self.trt.board.refuses_engines:
             self._logger.log(
                 self.trt.ILogger.Severity.ERROR, "Serialization assertion failed: version mismatch"
             )
             return None
-        return self.trt.ICudaEngine(plan)
+        return self.trt.ICudaEngine(plan, self._logger)
 
 
-class ICudaEngine(_Recorded):
-    device_memory_size = 4 << 20
-    device_memory_size_v2 = 5 << 20
-
-    def __init__(self, plan: Any) -> None:
-        self._plan = plan
-        self.num_io_tensors = len(plan["tensors"])
-
-    def create_engine_inspector(self) -> Any:
-        return self.trt.EngineInspector(self._plan)
-
-    def create_execution_context(self) -> Any:
-        return self.trt.IExecutionContext(self._plan)
-
-    def get_tensor_name(self, index: int) -> str:
-        return str(self._plan["tensors"][index][0])
-
-    def get_tensor_dtype(self, name: str) -> Any:
-        return SimpleNamespace(itemsize=4)
-
-
-class EngineInspector(_Recorded):
+class EngineInspector(Recorded):
     def __init__(self, plan: Any) -> None:
         self._plan = plan
 
@@ -269,58 +243,60 @@ class EngineInspector(_Recorded):
         return json.dumps({"Layers": self._plan["layers"]})
 
 
-class IExecutionContext(_Recorded):
-    profiler: Any = None
-
-    def __init__(self, plan: Any) -> None:
-        self._plan, self._batch = plan, 0
-
-    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
-        self._batch = shape[0]
-        return True
-
-    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        sides: list[int] = dict(self._plan["tensors"])[name]
-        return (self._batch, *sides[1:])
-
-    def execute_v2(self, bindings: list[int]) -> bool:
-        for layer in self._plan["layers"]:
-            self.profiler.report_layer_time(layer["Name"], 3.0 if "stem" in layer["Name"] else 0.25)
-        return len(bindings) == len(self._plan["tensors"]) and all(bindings)
-
-
 BEHAVIOUR = (
     ILogger, IProgressMonitor, IProfiler, Builder, INetworkDefinition, OnnxParser, ParserError, IOptimizationProfile,
-    IBuilderConfig, Runtime, ICudaEngine, EngineInspector, IExecutionContext,
+    IBuilderConfig, Runtime, ICudaEngine, EngineInspector, IExecutionContext, IRuntimeConfig,
 )  # fmt: skip
 
 
 def module(version: str, **board: Any) -> Any:
-    """Return a new module with the interface of a recorded version.
+    """Return a new module with the interface of a recorded version, RTX included.
 
-    board: dla_cores, hardware_levels, build_error, refuses_engines; configs and runtimes list what was made.
+    board: dla_cores, hardware_levels, build_error, load_error, context_error, run_error,
+    refuses_engines, refuses_capture; configs and runtimes list what was made.
     """
-    index = VERSIONS.index(version)
     trt: Any = ModuleType("tensorrt")
     trt.__version__ = version
-    trt.strongly_typed_bit = RECORD["strongly_typed_bit"][index]
-    usual = {"dla_cores": 0, "hardware_levels": True, "build_error": "", "refuses_engines": False}
+    trt.strongly_typed_bit = (*RECORD["strongly_typed_bit"], 0)[(*VERSIONS, RTX).index(version)]
+    errors = dict.fromkeys(("build_error", "load_error", "context_error", "run_error"), "")
+    flags = dict.fromkeys(("refuses_engines", "refuses_capture"), False)
+    usual = {"dla_cores": 0, "hardware_levels": True, **flags, **errors}
     trt.board = SimpleNamespace(**{**usual, **board}, configs=[], runtimes=[])
-    for name, members in RECORD["enums"].items():
-        present = _names(members, index)
+    enums, classes = _interface(version)
+    for name, members in enums.items():
         if name == "NetworkDefinitionCreationFlag":
             setattr(trt, name, enum.IntEnum(name, {"STRONGLY_TYPED": trt.strongly_typed_bit}))
-        elif present:
-            setattr(trt, name, enum.IntEnum(name, present, start=0))
+        elif members:
+            setattr(trt, name, enum.IntEnum(name, members, start=0))
     for behaviour in BEHAVIOUR:
         name = behaviour.__name__
-        attributes = frozenset(_names(RECORD["classes"][name], index))
+        attributes = frozenset(classes.get(name, ()))
+        if not attributes:
+            continue
+        mine = {k: v for k, v in vars(behaviour).items() if k.startswith("_") or k in attributes}
         # What no test needs exists by name alone, as hasattr on the class sees it.
-        empty = {attribute: None for attribute in attributes if not hasattr(behaviour, attribute)}
-        setattr(trt, name, type(name, (behaviour,), {"recorded": attributes, "trt": trt, **empty}))
+        empty = dict.fromkeys(attributes - mine.keys())
+        setattr(trt, name, type(name, (Recorded,), {**empty, **mine, "recorded": attributes, "trt": trt}))
     trt.ILogger.Severity = trt.Severity
     del trt.Severity
     return trt
+
+
+def _interface(version: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return the members of each enum and the attributes of each class that a version has."""
+    if version == RTX:
+        enums, classes = RECORD["rtx"]["enums"], RECORD["rtx"]["classes"]
+        return _split(enums), _split(classes)
+    index = VERSIONS.index(version)
+    enums, classes = RECORD["enums"], RECORD["classes"]
+    return (
+        {name: _names(groups, index) for name, groups in enums.items()},
+        {name: _names(groups, index) for name, groups in classes.items()},
+    )
+
+
+def _split(table: dict[str, str]) -> dict[str, list[str]]:
+    return {name: sorted(words.split()) for name, words in table.items()}
 
 
 def _names(groups: dict[str, str], index: int) -> list[str]:

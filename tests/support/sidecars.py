@@ -31,6 +31,11 @@ ORIN = Sidecar(
 )
 
 
+def hashed(data: bytes) -> dict[str, Any]:
+    """Return the fields of a sidecar that describe the engine's bytes."""
+    return {"engine_sha256": hashlib.sha256(data).hexdigest(), "engine_size": len(data)}
+
+
 def made(**changes: Any) -> Sidecar:
     """Return the sidecar with some fields changed."""
     return replace(ORIN, **changes)
