@@ -73,6 +73,7 @@ class BoxDecoder:
         _check(detector, spec)
         self._driver, self._kernels, self._name = driver, kernels, spec.name
         self._detector, self._threshold = detector, c_float(logit_of(min_score))
+        self._most_blocks = BLOCKS_PER_MULTIPROCESSOR * driver.info.multiprocessors
         self._plan = plan = _plan_of(detector, size)
         with ExitStack() as stack:
             tables = (_level_table(detector, size), _cells(detector), _back(affine), _layout())
@@ -163,8 +164,7 @@ class BoxDecoder:
 
     def _grid(self, items: int) -> int:
         """Return how many blocks go round the items: no more than the device runs at once."""
-        most = BLOCKS_PER_MULTIPROCESSOR * self._driver.info.multiprocessors
-        return max(1, min((items + THREADS - 1) // THREADS, most))
+        return max(1, min((items + THREADS - 1) // THREADS, self._most_blocks))
 
     def _launch(
         self, name: str, blocks: int, arguments: list[Argument], stream: Stream, threads: int = THREADS

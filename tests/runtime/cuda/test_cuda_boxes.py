@@ -169,12 +169,13 @@ def test_any_affine_is_inverted(turned: float) -> None:
     assert_same_faces(found_faces(outputs, SPEC, affine, 0.5), expected)
 
 
-def test_every_anchor_of_a_real_input_is_ranked() -> None:
-    """27000 candidates, of which the 64 best are worth suppressing."""
-    outputs, spec = random_maps((640, 480), 11, 5.0, spread=1.5), detector(8)
-    affine = letterbox_affine(3840, 2160, (640, 480))
-    expected = expected_faces(outputs, spec, affine, 0.02)
-    assert_same_faces(found_faces(outputs, spec, affine, 0.02), expected)
+@pytest.mark.parametrize(("size", "bias"), [((640, 480), 5.0), ((1280, 960), -3.0)], ids=["all", "a tenth"])
+def test_the_anchors_of_a_real_input_are_ranked(size: tuple[int, int], bias: float) -> None:
+    """27000 and some 11000 candidates, of which the 64 best are worth suppressing."""
+    outputs, spec = random_maps(size, 11, bias, spread=1.5), detector(8)
+    affine = letterbox_affine(3840, 2160, size)
+    expected = expected_faces(outputs, spec, affine, 0.1)
+    assert_same_faces(found_faces(outputs, spec, affine, 0.1), expected)
 
 
 def test_the_answer_depends_neither_on_the_order_of_threads_nor_on_the_device() -> None:
