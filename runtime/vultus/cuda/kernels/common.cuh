@@ -90,7 +90,10 @@ struct Nv12 {
     }
     __device__ inline Pixel at(int x, int y) const {
         const Byte* uv = chroma + (Size)(y >> 1) * pitch + (x & ~1);
-        return convert(base[(Size)y * pitch + x], uv[0], uv[1]);
+        const int light = base[(Size)y * pitch + x];
+        if ((Size)uv & 1) return convert(light, uv[0], uv[1]);
+        const int both = *(const unsigned short*)uv;
+        return convert(light, both & 255, both >> 8);
     }
     __device__ inline void pair(int x0, int x1, int y, Pixel& left, Pixel& right) const {
         left = at(x0, y);
