@@ -145,7 +145,8 @@ def _quantize(attributes: Attributes) -> Operator:
 
     def run(x: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
         limits = torch.iinfo(zero.dtype)
-        steps = torch.round(x / _along(scale, axis, x)) + _along(zero, axis, x).to(x.dtype)
+        # In float32 for FP16 too: a quotient in half precision rounds to the wrong step.
+        steps = torch.round(x.float() / _along(scale, axis, x).float()) + _along(zero, axis, x)
         return steps.clamp(limits.min, limits.max).to(zero.dtype)
 
     return run

@@ -164,16 +164,12 @@ class IExecutionContext(Recorded):
 def _array(address: int, shape: tuple[int, ...]) -> Any:
     """Return the float32 array at a fake device address, which is one of the host."""
     kind = ctypes.c_float * int(np.prod(shape))
-    return np.frombuffer(kind.from_address(address), np.float32).reshape(shape)
+    return np.ctypeslib.as_array(kind.from_address(address)).reshape(shape)
 
 
 def _in_order(stream: int, run: Any, kept: list[Any]) -> None:
     """Let a stream of the fake driver call a function when it gets there."""
     driver = ctypes.CDLL("libcuda.so.1")
-    if not hasattr(driver, "cuLaunchHostFunc"):
-        driver.cuStreamSynchronize(ctypes.c_void_p(stream))
-        run()
-        return
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: run())
     kept.append(call)
     code = driver.cuLaunchHostFunc(ctypes.c_void_p(stream), call, None)

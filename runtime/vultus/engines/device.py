@@ -32,7 +32,10 @@ class Binding(Protocol):
         """The outputs by name; written by every run, so read them before the next in the same stream order."""
 
     def enqueue(self, stream: Stream) -> None:
-        """Run the model on what its input holds when the stream gets there; returns at once."""
+        """Run the model on what its input holds when the stream gets there; returns at once.
+
+        Makes the device's context current itself. One binding runs in one stream at a time.
+        """
 
     def close(self) -> None:
         """Free the outputs."""

@@ -97,7 +97,7 @@ def test_the_recorded_classes_take_the_arguments_of_the_bindings(version: str) -
     trt = recorded_tensorrt.module(version)
     for method in SIGNATURES:
         owner, name = method.split(".")
-        found = getattr(getattr(trt, owner, None), name, None)
+        found: Any = getattr(getattr(trt, owner, None), name, None)
         wanted = recorded_names(method, version)
         assert (found is not None) == bool(wanted), method
         if wanted:
@@ -323,6 +323,24 @@ def test_whether_a_graph_can_hold_a_run_is_known_after_bind(
     print(engine.capturable, getattr(trt.board.runtimes[0], "DLA_core", None))
     """
     assert on_the_fake(tmp_path, code).split() == [str(capturable), "0" if flags else "None"]
+
+
+def test_a_captured_run_is_replayed(tmp_path: Path) -> None:
+    code = """
+    installed("10.3.0")
+    driver = open_driver()
+    engine, stream = open_device_engine(saved_engine(folder, face, "10.3.0"), driver), driver.stream()
+    batch = on_device(driver, pictures(2))
+    binding = engine.bind(batch)
+    with driver.capture(stream) as graphs:
+        binding.enqueue(stream)
+    for seed in (3, 4):
+        values = pictures(2, seed)
+        driver.copy(batch.pointer, values.ctypes.data, values.nbytes, stream)
+        graphs[0].launch(stream)
+        same(fetched(driver, binding, stream), expected(values))
+    """
+    on_the_fake(tmp_path, code)
 
 
 def test_a_version_compatible_engine_may_bring_its_own_runtime(tmp_path: Path) -> None:
