@@ -14,9 +14,12 @@ from vultus.cuda.verbs import Opened
 __all__ = ["open_device"]
 
 
-def open_device(index: int = 0) -> Driver:
-    """Open a GPU; raises ImportError without the package and DeviceError when the driver refuses."""
-    cuda, guard = _vendor(), Guard()
+def open_device(index: int = 0, cuda: Any = None) -> Driver:
+    """Open a GPU; raises ImportError without the package and DeviceError when the driver refuses.
+
+    cuda: what speaks as cuda-bindings' driver module does; that module itself when None.
+    """
+    cuda, guard = _vendor() if cuda is None else cuda, Guard()
     device, info = find_device(cuda, guard, index)
     context = Calls(cuda, 0, guard).plain("cuDevicePrimaryCtxRetain", device)
     return Opened(

@@ -8,8 +8,8 @@ the thread that made the context, it drops the driver's error codes, and it has 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +19,7 @@ from vultus.cuda.driver import Driver
 from vultus.cuda.guard import Guard
 from vultus.cuda.libcuda import LibCuda
 from vultus.cuda.verbs import Opened
+from vultus.errors import DeviceError
 
 __all__ = ["open_device"]
 
@@ -28,24 +29,77 @@ def open_device(index: int = 0) -> Driver:
     pycuda, version = import_module("pycuda.driver"), import_module("pycuda").VERSION_TEXT
     cuda, guard = LibCuda(), Guard()
     device, info = find_device(cuda, guard, index)
-    pycuda.init()
-    context = pycuda.Device(index).retain_primary_context()
-    calls = _PycudaCalls(cuda, context, guard, pycuda)
-    return Opened(calls, info, f"pycuda {version}", _releaser(cuda, pycuda, context, device))
+    context = _Context(pycuda, cuda, device)
+    return Opened(_PycudaCalls(cuda, context, guard), info, f"pycuda {version}", context.release)
+
+
+class _Context:
+    """The primary context as pycuda holds it."""
+
+    def __init__(self, pycuda: Any, cuda: LibCuda, device: int) -> None:
+        pycuda.init()
+        self._pycuda, self._cuda, self._device = pycuda, cuda, device
+        self._context = pycuda.Device(device).retain_primary_context()
+        self._here = threading.local()
+        self._here.made = True
+        self._released = False
+        self.handle = int(self._context.handle)
+
+    def agrees(self) -> bool:
+        """Tell whether pycuda's stack and the driver's name the same context."""
+        top = self._pycuda.Context.get_current()
+        return top is None or int(top.handle) == raw(self._cuda, "cuCtxGetCurrent")[1]
+
+    def push(self) -> None:
+        """Put it on both stacks."""
+        try:
+            self._context.push()
+        except self._pycuda.Error as error:
+            raise DeviceError(f"making the GPU's context current failed: {error}") from error
+
+    def pop(self) -> None:
+        """Take it off both stacks; off pycuda's even if the device is lost, since pycuda ends programs otherwise."""
+        if self._released:
+            return
+        try:
+            self._pycuda.Context.pop()
+        except self._pycuda.Error:
+            self.release()
+
+    def release(self) -> None:
+        """Take the context off this thread's stacks and let it go; twice does nothing.
+
+        pycuda releases it in the thread that made it alone, and leaves it current there.
+        """
+        if self._released:
+            return
+        self._released = True
+        with suppress(self._pycuda.Error):
+            while self._pycuda.Context.get_current() == self._context:
+                self._pycuda.Context.pop()
+        ours = getattr(self._here, "made", False)
+        pushes = ours and self._may_be_pushed()
+        with suppress(self._pycuda.Error):
+            self._context.detach()
+        self._pycuda.Context.get_current()  # takes what is no longer valid off pycuda's stack
+        if pushes:
+            raw(self._cuda, "cuCtxPopCurrent")
+        elif not ours:
+            raw(self._cuda, "cuDevicePrimaryCtxRelease", self._device)
+
+    def _may_be_pushed(self) -> bool:
+        if raw(self._cuda, "cuCtxPushCurrent", self.handle)[0]:
+            return False
+        raw(self._cuda, "cuCtxPopCurrent")
+        return True
 
 
 class _PycudaCalls(Calls):
     """Calls in a context that pycuda knows of."""
 
-    def __init__(self, cuda: LibCuda, context: Any, guard: Guard, pycuda: Any) -> None:
+    def __init__(self, cuda: LibCuda, context: _Context, guard: Guard) -> None:
         super().__init__(cuda, context.handle, guard)
-        self._pycuda = pycuda
         self._theirs = context
-
-    def _agrees(self) -> bool:
-        """Tell whether pycuda's stack and the driver's name the same context."""
-        top = self._pycuda.Context.get_current()
-        return top is None or int(top.handle) == int(self.plain("cuCtxGetCurrent"))
 
     @contextmanager
     def pushed(self) -> Iterator[None]:
@@ -53,7 +107,7 @@ class _PycudaCalls(Calls):
 
         pycuda's push takes the top of the driver's stack for its own and would throw away the other library's.
         """
-        if not self._agrees():
+        if not self._theirs.agrees():
             with super().pushed():
                 yield
             return
@@ -61,21 +115,4 @@ class _PycudaCalls(Calls):
         try:
             yield
         finally:
-            if not self.guard.closed:
-                self._pycuda.Context.pop()
-
-
-def _releaser(cuda: LibCuda, pycuda: Any, context: Any, device: int) -> Callable[[], None]:
-    maker = threading.get_ident()
-
-    def release() -> None:
-        while pycuda.Context.get_current() == context:
-            pycuda.Context.pop()
-        _, before = raw(cuda, "cuCtxGetCurrent")
-        context.detach()
-        if threading.get_ident() != maker:  # pycuda releases in the thread of the context alone
-            raw(cuda, "cuDevicePrimaryCtxRelease", device)
-        elif raw(cuda, "cuCtxGetCurrent")[1] != before:  # and leaves the context that it made current for it
-            raw(cuda, "cuCtxPopCurrent")
-
-    return release
+            self._theirs.pop()

@@ -1,5 +1,6 @@
 // Counts every call and fails on demand: VULTUS_FAKE_FAULTS="cuMemAlloc@3=2,cuStreamSynchronize=700!"
-// NAME@N=CODE: the Nth call gives CODE; NAME=CODE: every call; a trailing "!": the device is lost from then on.
+// NAME@N=CODE: the Nth call gives CODE; NAME=CODE: every call; a trailing "!": the context is lost from then on,
+// until the last one who retained it lets it go.
 
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,8 @@ static void faults_from_environment(void) {
     }
     free(all);
 }
+
+void fake_revive(void) { lost = 0; }
 
 int fake_started(void) { return started_in != 0; }
 

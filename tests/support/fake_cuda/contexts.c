@@ -95,10 +95,10 @@ CUresult cuDevicePrimaryCtxRetain(Context **context, int device) {
 }
 
 CUresult cuDevicePrimaryCtxRelease_v2(int device) {
+    if (primary[device].retained == 1) fake_revive();
     ENTER("cuDevicePrimaryCtxRelease");
     NEED(primary[device].retained > 0, INVALID_CONTEXT);
     if (!--primary[device].retained) {
-        fake_drain_all();
         fake_forget_streams(&primary[device]);
         fake_free_all(&primary[device]);
     }

@@ -64,6 +64,7 @@ CUresult fake_leave(CUresult code);
 #define DONE(result) return fake_leave(result)
 long fake_number(const char *variable, long otherwise);  // a number from the environment
 int fake_started(void);
+void fake_revive(void);  // the lost context is gone, and the error with it
 
 // contexts.c
 Context *fake_current(void);
