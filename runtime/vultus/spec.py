@@ -17,6 +17,7 @@ __all__ = [
     "METADATA_KEY",
     "SCHEMA",
     "AnchorLevel",
+    "CascadeSpec",
     "DetectorSpec",
     "Head",
     "InputSpec",
@@ -68,8 +69,30 @@ class AnchorLevel:
 
 
 @dataclass(frozen=True)
+class CascadeSpec:
+    """What the first network of a cascade says of the whole (MTCNN, Zhang et al. 2016).
+
+    stages: names of the models that judge what this one proposes, in order. Their files lie beside this one's under
+    these names with the same suffix; each carries a spec with its own crop size, least score and `nms_iou`.
+    smallest: side in frame pixels of the smallest face that is looked for. factor: sides of a level of the pyramid
+    as a share of those of the level before. min_score: least score of a proposal. level_iou, iou: overlaps beyond
+    which a proposal falls to a better one of its level, and of any level.
+    """
+
+    stages: tuple[str, ...]
+    smallest: int = 20
+    factor: float = 0.709
+    min_score: float = 0.6
+    level_iou: float = 0.5
+    iou: float = 0.7
+
+
+@dataclass(frozen=True)
 class DetectorSpec:
-    """How a detector's raw maps become boxes: the decoder's name and its numbers."""
+    """How a detector's raw maps become boxes: the decoder's name and its numbers.
+
+    cascade: only where several models make one detector; the other numbers are then those of its last step.
+    """
 
     decoder: str
     levels: tuple[AnchorLevel, ...]
@@ -77,6 +100,7 @@ class DetectorSpec:
     min_score: float = 0.5
     nms_iou: float = 0.4
     max_faces: int = 512
+    cascade: CascadeSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +170,9 @@ def _problem_in(spec: ModelSpec) -> str:
     for level in spec.detector.levels if spec.detector else ():
         if len(level.sizes) != len(level.densities) or level.stride < 1:
             return f"level {level.output!r} needs a stride of at least 1 and one density for each anchor size"
+    cascade = spec.detector.cascade if spec.detector else None
+    if cascade and (not cascade.stages or cascade.smallest < 1 or not 0 < cascade.factor < 1):
+        return "a cascade needs later stages, faces of at least 1 pixel and a factor between 0 and 1"
     for head in spec.heads:
         if head.field not in (FACE.names or ()):
             return f"head {head.output!r} writes to {head.field!r}, which is no field of the FACE record"
@@ -156,7 +183,10 @@ def spec_to_json(spec: ModelSpec) -> str:
     """Return the spec as canonical JSON: sorted keys, no spaces, so equal specs give equal bytes."""
     import json
 
-    return json.dumps(asdict(spec), sort_keys=True, separators=(",", ":"))
+    raw = asdict(spec)
+    if spec.detector and spec.detector.cascade is None:
+        del raw["detector"]["cascade"]  # so that models written before there were cascades keep their bytes
+    return json.dumps(raw, sort_keys=True, separators=(",", ":"))
 
 
 def spec_from_json(text: str | bytes, where: str = "the model") -> ModelSpec:

@@ -15,6 +15,7 @@ from vultus.decode.heads import check_heads, decode_into
 from vultus.engines import Engine
 from vultus.errors import SpecError
 from vultus.geometry import similarity_from_points, template_points
+from vultus.mtcnn import cascade_stage
 from vultus.preprocess import crops_into, input_size, letterbox_into
 from vultus.spec import ModelSpec
 from vultus.types import FaceArray
@@ -24,6 +25,7 @@ __all__ = ["DetectorStage", "FaceStage", "Stopwatch", "check_spec"]
 DECODERS = {
     "anchors": "vultus.decode.anchors",
     "centerface": "vultus.decode.centerface",
+    "mtcnn": "vultus.decode.mtcnn",
     "yunet": "vultus.decode.yunet",
 }
 """Decoder named in a detector's spec -> module that turns raw maps into FACE records."""
@@ -75,9 +77,12 @@ class DetectorStage:
         self.min_score = detector.min_score if min_score is None else min_score
         self._decoder: Any = import_module(DECODERS[detector.decoder])
         self._input = np.empty((0, 3, 0, 0), np.float32)
+        self._cascade = cascade_stage(engine, self.min_score)
 
     def __call__(self, bgr: Pixels, watch: Stopwatch) -> FaceArray:
         """Return the faces of a BGR picture: boxes, scores and points in its pixels, the rest NaN."""
+        if self._cascade is not None:
+            return self._cascade(bgr, watch)
         spec = self.engine.spec
         with watch.stage("letterbox"):
             width, height = input_size(bgr.shape[1], bgr.shape[0], spec.input)
