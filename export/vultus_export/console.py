@@ -1,7 +1,8 @@
-"""What the export commands share: one line for an error, and its exit code."""
+"""What the export commands share: consoles, one line for an error, and its exit code."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,10 +11,19 @@ from rich.console import Console
 
 from vultus.errors import VultusError
 
-__all__ = ["INTERRUPTED", "clear_errors"]
+__all__ = ["INTERRUPTED", "clear_errors", "result_console"]
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
+
+PLAIN_WIDTH = 160
+"""Columns of a table that goes into a file or pipe: names stay whole, so that they can be searched for."""
+
+
+def result_console() -> Console:
+    """Return the console for results, on standard output; a terminal alone limits how wide a table is."""
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    return Console(highlight=False, width=width)
 
 
 @contextmanager

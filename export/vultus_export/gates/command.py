@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from vultus_export.console import clear_errors
+from vultus_export.console import clear_errors, result_console
 
 __all__ = ["check"]
 
 
 def check(
-    model: Annotated[Path, typer.Argument(help="Model to judge, of any precision.")],
-    against: Annotated[Path, typer.Option("--against", help="Its FP32 master.")],
+    model: Annotated[
+        Path,
+        typer.Argument(help="Model to judge, of any precision; a file or the name of an installed model."),
+    ],
+    against: Annotated[Path, typer.Option("--against", help="Its FP32 master, named in the same way.")],
     data: Annotated[
         Path, typer.Option("--data", help="Folder of labelled sets (NAME.tar + NAME.csv), or of pictures.")
     ],
@@ -35,6 +37,7 @@ def check(
     Example: vultus-export check face-int8.onnx --against face.onnx --data pictures/
     """
     with clear_errors():
+        from vultus.zoo import find_model
         from vultus_export.gates.compare import Options, compare
         from vultus_export.gates.report import show
         from vultus_export.progress import shown_progress
@@ -42,11 +45,11 @@ def check(
 
         if out:
             writable(out)
-        options = Options(split, most, detector, device, threads)
+        options = Options(split, most, find_model(detector) if detector else None, device, threads)
         with shown_progress() as tick:
-            report = compare(against, [model], data, options, tick)[0]
+            report = compare(find_model(against), [find_model(model)], data, options, tick)[0]
         if out:
             write_whole(out, (json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n").encode())
-        show(report, Console(highlight=False))
+        show(report, result_console())
     if not report.passed:
         raise typer.Exit(1)

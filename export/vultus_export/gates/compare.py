@@ -28,6 +28,7 @@ from vultus_export.gates.report import Report
 from vultus_export.gates.sources import Source, sources_in
 from vultus_export.metrics.fields import FIELDS
 from vultus_export.metrics.identity import model_entry
+from vultus_export.quantize.manifest import check_manifest, manifest_path, read_manifest
 
 __all__ = ["Options", "Tick", "compare"]
 
@@ -102,9 +103,17 @@ def _checked(master: Path, candidates: Sequence[Path]) -> ModelSpec:
             raise ModelError(
                 f"{path} is for the task {other.task!r}, its master {master} for {spec.task!r}; name two of one task"
             )
+        _check_calibration(path, other)
         if spec.heads and not _fields(spec) & _fields(other):
             raise ModelError(f"{path} measures nothing that its master {master} measures")
     return spec
+
+
+def _check_calibration(path: Path, spec: ModelSpec) -> None:
+    """Raise ModelError when the manifest beside a calibrated model is not its own."""
+    manifest = manifest_path(path)
+    if spec.calibration and manifest.is_file():
+        check_manifest(spec, read_manifest(manifest), str(manifest))
 
 
 def _fields(spec: ModelSpec) -> set[str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 
 from vultus_export.gates.judge import FAILED, FEW, NOISE, OK, Judged, worst
 from vultus_export.gates.layers import LayerError
-from vultus_export.gates.limits import GROUP_FACTOR, LIMITS, MINIMUM
+from vultus_export.gates.limits import GROUP_FACTOR, LIMITS, MINIMUM, limit_for
 
 __all__ = ["SCHEMA", "Report", "show"]
 
@@ -69,6 +69,27 @@ class Report:
         return self.layers[0] if self.layers else None
 
     @property
+    def faces(self) -> int:
+        """On how many faces the model was compared with its master."""
+        counts = (
+            one.n for one in self.metrics if not LIMITS[one.kind].relative and one.name != "boxes.flips"
+        )
+        return max(counts, default=0)
+
+    @property
+    def caution(self) -> str:
+        """Why the verdict says little, where one face alone weighs more than the finest limit; else empty."""
+        limit, faces = limit_for("lost", self.model["precision"]), self.faces
+        enough = round(1 / limit)
+        if faces >= enough:
+            return ""
+        weight = f"one of them is {100 / faces:.2g} % of all and " if faces else ""
+        return (
+            f"judged on {faces} faces: {weight}the finest limit is {100 * limit:g} %, so that only gross damage shows; "
+            f"judge on {enough} faces or more"
+        )
+
+    @property
     def line(self) -> str:
         """The verdict in one line."""
         model, master = self.model, self.master
@@ -82,6 +103,7 @@ class Report:
         parts += [f"worst group {_in_words(self.worst_group)}"] if self.worst_group else []
         layer = self.worst_layer
         parts += [f"worst layer {layer.layer} ({100 * layer.own:.2g} % off by itself)"] if layer else []
+        parts += [f"caution: {self.faces} faces are few"] if self.caution else []
         return "; ".join(parts)
 
     def to_json(self) -> dict[str, Any]:
@@ -94,6 +116,8 @@ class Report:
             "master": self.master,
             "ran_on": self.ran_on,
             "sources": self.sources,
+            "faces": self.faces,
+            "caution": self.caution,
             "group_minimum": MINIMUM,
             "group_factor": GROUP_FACTOR,
             "worst": {
@@ -159,7 +183,7 @@ def show(report: Report, console: Console) -> None:
         f"{name} ({about['pictures']}, {about['rows']})" for name, about in report.sources.items()
     )
     console.print(f"judged on: {sources}", soft_wrap=True)
-    console.print(_table("All faces", report.metrics))
+    console.print(_table("All faces", report.metrics, grouped=False))
     beyond = [one for one in report.groups if one.status in (FAILED, NOISE)]
     if beyond:
         ranked = sorted(beyond, key=lambda one: (one.status != FAILED, -one.excess))
@@ -174,13 +198,17 @@ def show(report: Report, console: Console) -> None:
         console.print(_layers(report.layers[:SHOWN_LAYERS]))
     for note in report.notes:
         console.print(f"note: {note}", soft_wrap=True, markup=False)
+    if report.caution:
+        console.print(f"caution: {report.caution}", soft_wrap=True, markup=False, style="yellow")
     console.print(report.line, soft_wrap=True, markup=False, style="green" if report.passed else "red")
 
 
-def _table(title: str, judged: Iterable[Judged]) -> Table:
+def _table(title: str, judged: Iterable[Judged], grouped: bool = True) -> Table:
     table = Table(title=title, title_justify="left")
-    for column in ("measure", "group", "n", "master", "candidate", "change", "limit", "noise", ""):
-        table.add_column(column, justify="left" if column in ("measure", "group", "") else "right")
+    groups = ("group",) if grouped else ()
+    for column in ("measure", *groups, "n", "master", "candidate", "change", "limit", "noise", ""):
+        side: Literal["left", "right"] = "left" if column in ("measure", "group", "") else "right"
+        table.add_column(column, justify=side, overflow="fold")
     for one in judged:
         values = ("-" if math.isnan(value) else f"{value:.4g}" for value in (one.master, one.candidate))
         kind = LIMITS[one.kind]
@@ -188,7 +216,7 @@ def _table(title: str, judged: Iterable[Judged]) -> Table:
         status = f"[red]{one.status}[/red]" if one.status == FAILED else one.status
         table.add_row(
             one.name,
-            one.group,
+            *((one.group,) if grouped else ()),
             str(one.n),
             *values,
             kind.shown(one.change, "+"),

@@ -20,6 +20,7 @@ from vultus_export.exporter import OPSET, finish
 from vultus_export.files import load_model, save_model
 from vultus_export.inputs import picture_files, random_inputs
 from vultus_export.parity import Deviation, check_parity
+from vultus_export.quantize.caution import cautions_about
 from vultus_export.quantize.half import half_precision
 from vultus_export.quantize.manifest import Manifest, hashed, manifest_path
 from vultus_export.quantize.observe import magnitudes_of
@@ -44,6 +45,7 @@ class Quantized:
     """A lowered model that was written, and what was found on the way.
 
     losses: task loss of each calibration method. kept: None for FP16 that was made without pictures to measure on.
+    pictures: those used; for a face network, those with faces. cautions: why the pictures say little, if they do.
     """
 
     path: Path
@@ -54,6 +56,7 @@ class Quantized:
     method: str = ""
     losses: dict[str, float] = field(default_factory=dict)
     deviations: tuple[Deviation, ...] = ()
+    cautions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,11 @@ class _Job:
     seen: Work | None
     held: Work | None
     tick: Tick
+
+    @property
+    def used(self) -> list[Path]:
+        """The pictures that decide, in order."""
+        return sorted({file for work in (self.seen, self.held) if work for file in work.files})
 
 
 def quantize_file(
@@ -95,24 +103,27 @@ def quantize_file(
         engine = stack.enter_context(open_engine(finder, "cpu")) if finder else None
         job = _job(model, spec, precision, files, engine, tick)
         if precision == "fp16":
-            return _write_half(job, out, len(files))
+            return _write_half(job, out)
         return _write_int8(job, out, _manifest(job, master, finder, pictures or Path()))
 
 
-def _write_half(job: _Job, out: Path, pictures: int) -> Quantized:
-    kept = None
+def _write_half(job: _Job, out: Path) -> Quantized:
+    kept: Kept | None = None
+    cautions: tuple[str, ...] = ()
     if job.held is not None:
         judge, names = Judge(job.model, job.spec, job.held), [layer.name for layer in layers(job.model)]
         kept = keep_sensitive(
             lambda keep: half_precision(job.model, keep), names, judge, "fp16", job.tick, HALF_GOAL
         )
+        cautions = cautions_about(judge.faces)
     layers_kept = kept.layers if kept else ()
     spec = replace(job.spec, precision="fp16", kept_layers=layers_kept)
     model = finish(half_precision(job.model, layers_kept), spec)
     fixed = bool(model.graph.input[0].type.tensor_type.shape.dim[0].dim_value)
     inputs = random_inputs(spec.input, (1,) if fixed else (1, 2, 3))
     found = check_parity(onnx_runner(job.model, job.spec), onnx_runner(model, spec), spec, inputs)
-    return Quantized(out, save_model(model, out), spec, kept, pictures, deviations=tuple(found))
+    size, pictures = save_model(model, out), len(job.used)
+    return Quantized(out, size, spec, kept, pictures, deviations=tuple(found), cautions=cautions)
 
 
 def _write_int8(job: _Job, out: Path, manifest: Manifest) -> Quantized:
@@ -133,7 +144,9 @@ def _write_int8(job: _Job, out: Path, manifest: Manifest) -> Quantized:
     spec = replace(job.spec, precision=job.precision, kept_layers=kept.layers, calibration=manifest.digest)
     model = finish(lowered(method, kept.layers), spec)
     write_whole(manifest_path(out), manifest.to_json().encode())
-    return Quantized(out, save_model(model, out), spec, kept, len(manifest.pictures), method, losses)
+    size, pictures = save_model(model, out), len(job.used)
+    cautions = cautions_about(judge.faces, pictures, job.seen.files == job.held.files)
+    return Quantized(out, size, spec, kept, pictures, method, losses, cautions=cautions)
 
 
 def _manifest(job: _Job, master: Path, detector: Path | None, folder: Path) -> Manifest:
@@ -141,8 +154,7 @@ def _manifest(job: _Job, master: Path, detector: Path | None, folder: Path) -> M
     own, other = (
         hashlib.sha256(path.read_bytes()).hexdigest() if path else "" for path in (master, detector)
     )
-    used = {file for work in (job.seen, job.held) if work for file in work.files}
-    pictures = hashed(sorted(used), folder)
+    pictures = hashed(job.used, folder)
     return Manifest(job.spec.name, job.spec.version, job.precision, own, other, pictures, method="")
 
 

@@ -24,11 +24,12 @@ Lowered = Callable[[Collection[str]], onnx.ModelProto]
 
 
 class Judge:
-    """Measures models against the master on the same work."""
+    """Measures models against the master on the same work; `faces` is how many faces the master has there."""
 
     def __init__(self, master: onnx.ModelProto, spec: ModelSpec, work: Work) -> None:
         self.spec, self.work = spec, work
         self._wanted = work(RunnerEngine(spec, onnx_runner(master, spec)))
+        self.faces = sum(map(len, self._wanted))
 
     def __call__(self, model: onnx.ModelProto, precision: str) -> Loss:
         """Return the loss of a model that computes at a precision."""

@@ -25,11 +25,17 @@ def show_quantized(made: Quantized, console: Console) -> None:
             f"calibration: {made.method} on {made.pictures} pictures (task loss: {tried})", soft_wrap=True
         )
     if made.kept is None:
-        console.print("no layer was measured: no pictures were given")
+        console.print("no layer was measured: no pictures were given (--calibration FOLDER)")
     else:
         _show_kept(made.kept, console)
     for found in made.deviations:
         console.print(f"  {found.output}: largest error {found.error:.2g} on noise", soft_wrap=True)
+    for caution in made.cautions:
+        console.print(f"caution: {caution}", soft_wrap=True, markup=False, style="yellow")
+    if made.cautions:
+        console.print(
+            "judge the model before you use it: vultus-export check", style="yellow", soft_wrap=True
+        )
 
 
 def _show_kept(kept: Kept, console: Console) -> None:

@@ -25,6 +25,7 @@ from vultus.spec import METADATA_KEY, ModelSpec, spec_to_json
 from vultus_export.files import save_model
 from vultus_export.gates.command import check
 from vultus_export.quantize.half import half_precision
+from vultus_export.quantize.manifest import Manifest, manifest_path
 
 HURT = (("trunk.1.0", "trunk.1.0.weight", -20.0), ("heads.smile", "heads.smile.bias", 3.0))
 """Layer, one of its weights, and what it is multiplied with."""
@@ -290,6 +291,17 @@ def no_model(place: Path, tmp_path: Path) -> list[str | Path]:
     return ["--against", tmp_path / "none.onnx"]
 
 
+def other_manifest(place: Path, tmp_path: Path) -> list[str | Path]:
+    """Put a manifest of other pictures beside a calibrated model."""
+    spec = replace(nets.FACE, precision="int8", calibration="0" * 64)
+    model = tmp_path / "calibrated" / "int8.onnx"
+    model.parent.mkdir()
+    save_model(with_spec(onnx.load(place / "master.onnx"), spec), model)
+    manifest = Manifest(spec.name, spec.version, "int8", "", "", {"a.png": "1" * 64}, method="minmax")
+    manifest_path(model).write_text(manifest.to_json())
+    return [model]
+
+
 def face_as_detector(place: Path, tmp_path: Path) -> list[str | Path]:
     return ["--detector", place / "copy.onnx"]
 
@@ -315,7 +327,11 @@ FAULTS = [
     ),
     (detector_as_model, "copy.onnx is for the task 'face', its master"),
     (lowered_master, "fp16.onnx is of precision fp16; models are judged against an FP32 master"),
-    (no_model, "none.onnx cannot be read: No such file or directory"),
+    (no_model, "none.onnx; installed models: "),
+    (
+        other_manifest,
+        "int8.calibration.json is not the manifest that model 'small-face' (int8) was calibrated with",
+    ),
     (face_as_detector, "no detector among the models"),
     (no_split, "has the sets utkface, and none has rows of split test"),
     (no_folder_for_the_report, "report.json: there is no folder"),
@@ -328,7 +344,8 @@ def test_what_cannot_be_judged_is_one_clear_line(
     fault: Any, message: str, place: Path, tmp_path: Path
 ) -> None:
     changes = fault(place, tmp_path)
-    words: list[str | Path] = [place / "copy.onnx", "--against", place / "master.onnx"]
+    model = [] if fault is other_manifest else [place / "copy.onnx"]
+    words: list[str | Path] = [*model, "--against", place / "master.onnx"]
     words += ["--data", place / "sets", "--detector", place / "detector.onnx"]
     words += ["--json", tmp_path / "report.json", *changes]
     before = sorted(os.listdir(tmp_path))
@@ -338,6 +355,41 @@ def test_what_cannot_be_judged_is_one_clear_line(
     assert len(lines) == 1
     assert message in lines[0]
     assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_few_faces_are_a_caution_and_many_are_none(place: Path, tmp_path: Path) -> None:
+    int8 = with_spec(onnx.load(place / "master.onnx"), replace(nets.FACE, precision="int8"))
+    save_model(int8, place / "int8.onnx")
+    said = {}
+    for most in ("99", "100"):
+        result = judged(place, "int8.onnx", "sets", "--most", most, out=tmp_path / f"{most}.json")
+        report = json.loads((tmp_path / f"{most}.json").read_text())
+        assert report["faces"] == int(most)
+        assert ("caution: judged on" in result.stdout) == report["verdict"].endswith("faces are few")
+        said[most] = report["caution"]
+    assert said == {
+        "99": "judged on 99 faces: one of them is 1 % of all and the finest limit is 1 %, so that only gross damage "
+        "shows; judge on 100 faces or more",
+        "100": "",
+    }
+    strict = judged(place, "fp16.onnx", "sets", "--most", "100").stdout  # limits ten times finer
+    assert "caution: judged on 100 faces: one of them is 1 % of all and the finest limit is 0.1 %" in strict
+
+
+def test_names_stay_whole_where_no_terminal_limits_them(place: Path) -> None:
+    words = (
+        "--against",
+        place / "master.onnx",
+        "--data",
+        place / "sets",
+        "--detector",
+        place / "detector.onnx",
+    )
+    shown = CliRunner().invoke(
+        app, [str(word) for word in (place / "copy.onnx", *words)], env={"COLUMNS": None}
+    )
+    assert "gender.utkface.accuracy" in shown.stdout
+    assert "…" not in shown.stdout
 
 
 def test_labels_that_cannot_be_read_are_noted(place: Path, tmp_path: Path) -> None:
