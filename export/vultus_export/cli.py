@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from vultus_export.bundle.command import bundle, bundle_key
-from vultus_export.console import clear_errors
+from vultus_export.console import clear_errors, result_console
 from vultus_export.fuse.command import fuse
 from vultus_export.gates.command import check
 from vultus_export.tensorrt.command import engine
@@ -22,8 +22,17 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Export models for the edge. Exit codes: 0 written, 1 the model or a file was refused, 2 usage.",
+    help="Export models for the edge. Exit codes: 0 written, 1 the model or a file was refused, 2 usage, 130 stopped.",
 )
+
+
+class Precision(str, Enum):
+    """What a master can be lowered to."""
+
+    fp16 = "fp16"
+    int8 = "int8"
+    int8_fp16 = "int8-fp16"
+
 
 Out = Annotated[Path, typer.Option("--out", help="ONNX file to write; it appears whole or not at all.")]
 Spec = Annotated[Path | None, typer.Option("--spec", help="The model's spec in TOML.")]
@@ -57,7 +66,10 @@ def _onnx(
     attributes: Attributes = None,
     pictures: Pictures = None,
 ) -> None:
-    """Export a PyTorch network to ONNX and prove that it answers as PyTorch does."""
+    """Export a PyTorch network to ONNX and prove that it answers as PyTorch does.
+
+    Example: vultus-export onnx --module my_package.net:make --spec spec.toml --out mine.onnx
+    """
     _check_usage(model, module, checkpoint, spec)
     with clear_errors():
         from vultus_export.build import export_module
@@ -79,7 +91,10 @@ def _adopt(
     attributes: Attributes = None,
     pictures: Pictures = None,
 ) -> None:
-    """Give a foreign ONNX file a spec, so that the runtime reads it."""
+    """Give a foreign ONNX file a spec, so that the runtime reads it.
+
+    Example: vultus-export adopt theirs.onnx --spec spec.toml --out own.onnx --pictures photos/
+    """
     with clear_errors():
         from vultus_export.build import adopt_file
 
@@ -88,8 +103,10 @@ def _adopt(
 
 @app.command("quantize")
 def _quantize(
-    master: Annotated[Path, typer.Argument(help="FP32 model with its spec inside.")],
-    precision: Annotated[str, typer.Option("--precision", help="fp16, int8 or int8-fp16.")],
+    master: Annotated[
+        Path, typer.Argument(help="FP32 model with its spec inside, or the name of an installed one.")
+    ],
+    precision: Annotated[Precision, typer.Option("--precision", help="What to compute in.")],
     out: Out,
     calibration: Annotated[
         Path | None, typer.Option("--calibration", help="Folder of pictures to calibrate and measure on.")
@@ -100,15 +117,20 @@ def _quantize(
     ] = None,
     count: Annotated[int, typer.Option("--count", min=1, help="Most pictures to use.")] = 128,
 ) -> None:
-    """Lower a model's precision, measured on the task; for INT8 a manifest of the pictures appears beside it."""
+    """Lower a model's precision, measured on the task; for INT8 a manifest of the pictures appears beside it.
+
+    Example: vultus-export quantize vultus-det-s --precision int8 --calibration photos/ --out det-int8.onnx
+    """
     with clear_errors():
+        from vultus.zoo import find_model
         from vultus_export.progress import shown_progress
         from vultus_export.quantize.build import quantize_file
         from vultus_export.quantize.show import show_quantized
 
+        model, finder = find_model(master), find_model(detector) if detector else None
         with shown_progress() as tick:
-            made = quantize_file(master, precision, out, calibration, detector, count, tick)
-        show_quantized(made, Console(highlight=False))
+            made = quantize_file(model, precision.value, out, calibration, finder, count, tick)
+        show_quantized(made, result_console())
 
 
 app.command("bundle")(bundle)
@@ -141,7 +163,7 @@ def _names(attributes: str | None) -> tuple[str, ...] | None:
 def _show(made: Made) -> None:
     from vultus_export.report import show
 
-    show(made, Console(highlight=False))
+    show(made, result_console())
 
 
 if __name__ == "__main__":

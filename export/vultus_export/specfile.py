@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from vultus.errors import SpecError
-from vultus.spec import SCHEMA, ModelSpec, spec_from_json
+from vultus.spec import SCHEMA, Head, InputSpec, ModelSpec, spec_from_json
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+CHOICES = {
+    name: get_args(get_type_hints(part)[name.rpartition(".")[2]])
+    for name, part in {
+        "task": ModelSpec,
+        "precision": ModelSpec,
+        "kind": Head,
+        "input.channels": InputSpec,
+    }.items()
+}
+"""Key of a spec that names a choice -> what there is to choose from."""
 
 __all__ = ["keep_attributes", "output_names", "read_spec", "read_toml"]
 
@@ -36,7 +48,17 @@ def read_spec(path: Path) -> ModelSpec:
         text = json.dumps(raw)
     except TypeError as error:
         raise SpecError(f"{path} holds a value that no spec has: {error}") from error
-    return spec_from_json(text, str(path))
+    try:
+        return spec_from_json(text, str(path))
+    except SpecError as error:
+        raise SpecError(f"{error}{_choices(str(error))}") from error
+
+
+def _choices(fault: str) -> str:
+    """Return what could stand where a spec names a choice that there is not; the parser names the place alone."""
+    place = re.search(r"enum value .* at `\$\.(?:\w+\[\d+\]\.)?(\w+(?:\.\w+)?)`", fault)
+    known = CHOICES.get(place[1]) if place else None
+    return f"; expected one of: {', '.join(known)}" if known else ""
 
 
 def output_names(spec: ModelSpec) -> tuple[str, ...]:

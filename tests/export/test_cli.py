@@ -158,6 +158,9 @@ def test_a_folder_that_is_not_there_is_refused_before_the_work(folder: Path) -> 
         ("adopt", "a.onnx"),
         ("fly",),
         ("quantize", "a.onnx"),
+        ("quantize", "a.onnx", "--precision", "int4"),
+        ("engine", "a.onnx", "--batch", "8,1"),
+        ("engine", "a.onnx", "--size", "wide"),
     ],
 )
 def test_usage_exits_with_two(words: tuple[str, ...], folder: Path) -> None:
@@ -190,11 +193,26 @@ def test_quantize_writes_model_and_manifest(folder: Path, tiny_detector: Path) -
         "low.onnx: tiny-detector 1.0.0, detector, int8,",
         "on 1 pictures (task loss: minmax",
         "kept in higher",
+        "caution: calibrated on 1 picture alone: values that they do not hold are cut off in use; give 64 or more",
+        "caution: too few pictures to hold some out",
+        "caution: the loss was measured on 2 faces alone",
+        "judge the model before you use it: vultus-export check",
     ):
         assert line in result.stdout
-    assert "calibrating" in result.stderr
+    assert "calibrating: 1 of 1, 0 s" in result.stderr
     assert spec_from_onnx(folder / "low.onnx").precision == "int8"
     assert (folder / "low.calibration.json").is_file()
+
+
+def test_installed_models_need_no_path(
+    folder: Path, tiny_detector: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vultus.zoo.ZOO", tiny_detector.parent)
+    result = run("quantize", tiny_detector.stem, "--precision", "fp16", "--out", "low.onnx")
+    assert result.exit_code == 0, result.output
+    assert spec_from_onnx(folder / "low.onnx").precision == "fp16"
+    result = run("quantize", "gone", "--precision", "fp16", "--out", "other.onnx")
+    assert f"error: there is no model file gone; installed models: {tiny_detector.stem}" in result.stderr
 
 
 def test_quantize_without_pictures(folder: Path, tiny_detector: Path) -> None:

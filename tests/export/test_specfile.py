@@ -66,6 +66,9 @@ def test_a_detector(tmp_path: Path) -> None:
     [
         ("name = ", "spec.toml is not a model spec in TOML"),
         (FACE.replace('kind = "softmax"', 'kind = "argmax"'), "malformed spec: Invalid enum value 'argmax'"),
+        (FACE.replace('kind = "softmax"', 'kind = "argmax"'), "; expected one of: softmax, sigmoid, "),
+        (FACE.replace('task = "face"', 'task = "pose"'), "; expected one of: detector, face"),
+        (FACE.replace("[input]", '[input]\nchannels = "BRG"'), "; expected one of: BGR, RGB"),
         (FACE.replace('"gender"', '"hat"'), "writes to 'hat', which is no field of the FACE record"),
         (FACE + "\n[other]\nx = 1\n", "unknown keys: $.other"),
         ("schema = 99\n" + FACE, "schema 99"),

@@ -49,14 +49,20 @@ def bundle(
     ] = None,
     models: Annotated[
         list[Path] | None,
-        typer.Option("--models", help="Model file; may be repeated. By default the models of the package."),
+        typer.Option(
+            "--models",
+            help="Model file or installed name; may be repeated. By default the models of the package.",
+        ),
     ] = None,
     key: Annotated[
         Path | None,
         typer.Option("--key", help="Secret key that signs it (bundle-key or minisign -G makes one)."),
     ] = None,
 ) -> None:
-    """Pack models, specs, cards, licences, checksums and SBOM into one file for a device, signed with --key."""
+    """Pack models, specs, cards, licences, checksums and SBOM into one file for a device, signed with --key.
+
+    Example: vultus-export bundle --precision fp16,int8 --out vultus-models.tar.zst --key factory.key
+    """
     names = [name.strip() for name in (precision or "").split(",") if name.strip()]
     with clear_errors() as console:
         made = make_bundle(out, names, models or [], key)
@@ -72,7 +78,10 @@ def bundle_key(
         Path, typer.Option("--out", help="Name of the pair: NAME.key is secret, NAME.pub is not.")
     ],
 ) -> None:
-    """Make a key pair that signs bundles; VULTUS_BUNDLE_PASSWORD in the environment protects the secret one."""
+    """Make a key pair that signs bundles; VULTUS_BUNDLE_PASSWORD in the environment protects the secret one.
+
+    Example: vultus-export bundle-key --out factory
+    """
     with clear_errors() as console:
         from vultus_export.bundle.signing import PASSWORD, new_key, write_pair
 

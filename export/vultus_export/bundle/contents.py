@@ -12,7 +12,7 @@ from vultus.bundle.manifest import INDEX, BundledModel, Manifest, check_name, ma
 from vultus.errors import ModelError, SpecError
 from vultus.onnxfile import spec_from_onnx
 from vultus.spec import ModelSpec, spec_to_json
-from vultus.zoo import card_of, default_models
+from vultus.zoo import card_of, default_models, installed_models
 from vultus_export.bundle.licences import licence_texts
 from vultus_export.quantize.manifest import check_manifest, manifest_path, read_manifest
 
@@ -55,9 +55,9 @@ class Source:
 def chosen_models(models: Sequence[Path] = (), precisions: Sequence[str] = ()) -> list[Source]:
     """Return the models to bundle, each once, in the order asked for.
 
-    models: files, by default the zoo's own. precisions: for each of them the file of that precision, which is
-    the one whose spec has the same name and version, in the folder of any of the files; by default the files
-    themselves. A model without a card of its own takes that of the same model in another precision.
+    models: files or names of installed models, by default the zoo's own. precisions: for each of them the file of
+    that precision, which is the one whose spec has the same name and version, in the folder of any of the files; by
+    default the files themselves. A model without a card of its own takes that of the same model in another precision.
 
     Raises ModelError when a file or a precision of it is missing, with the command that makes it, when a model
     has no card, or when its calibration manifest is missing or another's.
@@ -89,6 +89,9 @@ def parts_of(sources: Sequence[Source]) -> dict[str, Part]:
 
 
 def _existing(path: Path) -> Path:
+    installed = {model.stem: model for model in installed_models()}
+    if not path.exists() and str(path) in installed:
+        return installed[str(path)]
     if not path.is_file():
         made = MAKE_MASTER.format(file=path)
         raise ModelError(f"there is no model file {path}; name another with --models, or make it: {made}")

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from vultus_export.console import clear_errors
+from vultus_export.console import clear_errors, result_console
 
 if TYPE_CHECKING:
     from vultus_export.fuse.agree import Agreement
@@ -57,11 +57,15 @@ def make_fused(
 
 
 def fuse(
-    detector: Annotated[Path, typer.Option("--detector", help="ONNX file of the detector.")],
+    detector: Annotated[
+        Path, typer.Option("--detector", help="ONNX file of the detector, or the name of an installed one.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="File to write; it appears whole or not at all.")],
     face: Annotated[
         Path | None,
-        typer.Option("--face", help="ONNX file of the face network; without it, boxes and points alone."),
+        typer.Option(
+            "--face", help="Face network, named in the same way; without it, boxes and points alone."
+        ),
     ] = None,
     max_faces: Annotated[
         int, typer.Option("--max-faces", help="Rows of the outputs; the best faces stay.")
@@ -81,12 +85,17 @@ def fuse(
         typer.Option("--pictures", help="Picture or folder to compare on; may be repeated."),
     ] = None,
 ) -> None:
-    """Fuse detector, alignment, face network and decoding into one ONNX file that takes a uint8 frame."""
+    """Fuse detector, alignment, face network and decoding into one ONNX file that takes a uint8 frame.
+
+    Example: vultus-export fuse --detector vultus-det-s --face vultus-face-s --out faces.onnx --pictures photos/
+    """
     with clear_errors():
+        from vultus.zoo import find_model
         from vultus_export.fuse.settings import Settings
 
         settings = Settings(max_faces, _size(size), min_score)
-        _show(make_fused(detector, face, out, settings, pictures or []), Console(highlight=False))
+        networks = find_model(detector), find_model(face) if face else None
+        _show(make_fused(*networks, out, settings, pictures or []), result_console())
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

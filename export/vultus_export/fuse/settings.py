@@ -59,7 +59,7 @@ def sized(spec: ModelSpec, settings: Settings) -> ModelSpec:
         )
     score = detector.min_score if settings.min_score is None else settings.min_score
     if not 0 < score < 1:
-        raise ModelError(f"min-score must lie between 0 and 1, both excluded; it is {score}")
+        raise ModelError(f"min-score must be above 0 and below 1; it is {score}")
     own = replace(spec, detector=replace(detector, min_score=score))
     if size is None:
         return own

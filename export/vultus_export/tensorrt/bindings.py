@@ -109,6 +109,8 @@ def _impossible(bindings: Bindings, request: Request) -> Sequence[tuple[str, str
         bindings.flavour == "tensorrt_rtx" or not bindings.has("BuilderFlag", "VERSION_COMPATIBLE")
     ):
         problems.append((f"engines of {name} run on that version alone", "leave --version-compatible out"))
+    if request.dla is not None and bindings.flavour == "tensorrt_rtx":
+        problems.append((f"{name} builds for GPUs alone and has no DLA", "leave --dla out"))
     return problems
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.console import Console
 
-from vultus.errors import VultusError
-from vultus_export.console import clear_errors
+from vultus.errors import InputError, VultusError
+from vultus_export.console import clear_errors, result_console
 
 if TYPE_CHECKING:
     from vultus_export.tensorrt.bindings import Bindings
@@ -20,12 +21,15 @@ __all__ = ["app", "engine"]
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Build TensorRT engines.")
 
-INTERRUPTED = 130
+Value = TypeVar("Value")
 
 
 def engine(
     model: Annotated[
-        Path, typer.Argument(help="ONNX model with its spec; its types are the engine's precision.")
+        Path,
+        typer.Argument(
+            help="ONNX model with its spec, or the name of an installed one; its types are the engine's precision."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for NAME.engine and NAME.engine.json.")],
     flavour: Annotated[
@@ -70,8 +74,12 @@ def engine(
         bool, typer.Option("--rebuild", help="Build also when the same engine is there.")
     ] = False,
 ) -> None:
-    """Build a TensorRT engine for this device, prove its precision and say what it is."""
+    """Build a TensorRT engine for this device, prove its precision and say what it is.
+
+    Example: vultus-export engine vultus-det-s-fp16 --out engines/
+    """
     with clear_errors():
+        from vultus.zoo import find_model
         from vultus_export.tensorrt.bindings import CHOICES, load_bindings
         from vultus_export.tensorrt.make import engine_from_onnx
         from vultus_export.tensorrt.report import show
@@ -81,25 +89,33 @@ def engine(
         if chosen is None:
             raise typer.BadParameter(f"--flavour {flavour!r}: expected one of {', '.join(CHOICES)}")
         request = Request(
-            batch_from_text(batch),
-            size_from_text(size),
+            _usable(batch_from_text, batch),
+            _usable(size_from_text, size),
             workspace,
             hardware_compatible,
             version_compatible,
             dla,
             tuple(compute_capability.split(",")) if compute_capability else (),
         )
-        bindings = load_bindings(chosen)
+        file, bindings = find_model(model), load_bindings(chosen)
         console = Console(stderr=True, soft_wrap=True, highlight=False)
         console.print(f"{bindings.name}{f', {bindings.why}' if bindings.why else ''}", markup=False)
         made = engine_from_onnx(
-            model, out, bindings, request, console, timing_cache=timing_cache, rebuild=rebuild
+            file, out, bindings, request, console, timing_cache=timing_cache, rebuild=rebuild
         )
         times, untimed = _times(bindings, made, request)
-        show(made, Console(highlight=False), times, untimed)
+        show(made, result_console(), times, untimed)
 
 
 app.command("engine")(engine)
+
+
+def _usable(read: Callable[[str | None], Value], text: str | None) -> Value:
+    """Return what an option says; a malformed one is an error of usage, not of the model."""
+    try:
+        return read(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _times(bindings: Bindings, made: Made, request: Request) -> tuple[dict[str, float] | None, str]:

@@ -78,6 +78,7 @@ FAULTS = [
     ),
     ((*BOTH, "--size", "100x100"), 1, "takes sides that are multiples of 32, not --size 100x100"),
     ((*BOTH, "--max-faces", "0"), 1, "max-faces must lie between 1 and the detector's own 512"),
+    ((*BOTH, "--min-score", "1"), 1, "error: min-score must be above 0 and below 1; it is 1.0"),
     ((*BOTH, "--pictures", "none.png"), 1, "error: there is no file or folder none.png"),
     ((*BOTH, "--size", "wide"), 2, "--size takes WIDTHxHEIGHT, such as 640x480, not 'wide'"),
 ]

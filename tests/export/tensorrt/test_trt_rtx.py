@@ -117,7 +117,7 @@ def test_named_gpus_are_built_for_and_no_other(rtx: Bindings, tmp_path: Path) ->
             "has no hardware compatibility level; leave it out: its engines run on all",
         ),
         (Request(version_compatible=True), "run on that version alone; leave --version-compatible out"),
-        (Request((1, 1, 1), dla=0), "DLA core 0 was asked for, TensorRT-RTX .* offers 0 on this board"),
+        (Request((1, 1, 8), dla=0), "TensorRT-RTX .* builds for GPUs alone and has no DLA; leave --dla out"),
     ],
 )
 def test_what_rtx_does_not_offer_is_refused(
@@ -266,10 +266,11 @@ def test_the_command_builds_reports_and_finds_it_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["nothing.onnx"], 1, "error: the model file nothing.onnx cannot be read: No such file or directory"),
-        (["nothing.onnx", "--batch", "8,1"], 1, "error: --batch '8,1': expected LEAST,BEST,MOST"),
+        (["nothing.onnx"], 1, "error: there is no model file nothing.onnx; installed models: "),
+        (["nothing.onnx", "--batch", "8,1"], 2, "--batch '8,1': expected LEAST,BEST,MOST"),
+        (["nothing.onnx", "--size", "8"], 2, "--size '8': expected WIDTHxHEIGHT"),
         (["nothing.onnx", "--flavour", "openvino"], 2, "expected one of auto, tensorrt, tensorrt-rtx"),
-        (["nothing.onnx", "--flavour", "tensorrt"], 1, "error: TensorRT cannot be imported"),
+        (["vultus-det-s", "--flavour", "tensorrt"], 1, "error: TensorRT cannot be imported"),
     ],
 )
 def test_the_command_says_what_was_wrong(
