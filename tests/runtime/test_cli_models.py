@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from typer.testing import CliRunner
 
 import tiny
 from vultus.cli import app
-from vultus.spec import spec_from_json
+from vultus.spec import METADATA_KEY, AnchorLevel, DetectorSpec, spec_from_json, spec_to_json
 from vultus.zoo import installed_models
 
 
@@ -58,6 +60,18 @@ def test_show_prints_the_contract(tiny_detector: Path, tiny_face: Path) -> None:
     shown = invoke("show", tiny_face)
     assert "age: group_age of age" in shown.stdout
     assert "float32 (batch, 3, height, width), BGR" in shown.stdout
+
+
+def test_levels_without_anchors_have_no_sizes(tiny_detector: Path, tmp_path: Path) -> None:
+    assert "cells stride 16 anchor sizes" in invoke("show", tiny_detector).stdout
+    level = AnchorLevel("heatmap", 4)
+    spec = replace(tiny.DETECTOR, detector=DetectorSpec("centerface", (level,)))
+    model = onnx.load(tiny_detector)
+    onnx.helper.set_model_props(model, {METADATA_KEY: spec_to_json(spec)})
+    onnx.save(model, tmp_path / "foreign.onnx")
+    shown = invoke("show", tmp_path / "foreign.onnx").stdout
+    assert "heatmap stride 4" in shown
+    assert "sizes" not in shown
 
 
 def test_show_as_json_is_the_spec_itself(tiny_detector: Path) -> None:

@@ -202,11 +202,11 @@ def test_nothing_readable_is_three_too(models: list[str], tmp_path: Path) -> Non
             "unknown attributes 'agee'; expected a list of names out of: landmarks",
         ),
         (["--attributes", ""], 2, "unknown attributes ''"),
-        (["--min-score", "2"], 2, "min_score must lie between 0 and 1, both excluded; it is 2.0"),
+        (["--min-score", "2"], 2, "--min-score takes a number above 0 and below 1, not 2"),
         (["--threads", "0"], 2, "threads must be at least 1; it is 0"),
         (["--json", "{}/gone/out.jsonl"], 5, "out.jsonl: cannot be written: the folder"),
         (["--json", "{}"], 5, "cannot be written: Is a directory"),
-        (["--draw", "{}/photos/one.png"], 5, "one.png: cannot be written: File exists"),
+        (["--draw", "{}/photos/one.png"], 5, "one.png is a file; --draw takes a folder, which is made when absent"),
     ],
 )
 def test_impossible_requests_end_as_one_line(

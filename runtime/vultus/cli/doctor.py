@@ -63,5 +63,6 @@ def _print(report: Report) -> None:
     with error_console() as errors:
         for check in report.checks:
             if check.fix:
-                say(errors, f"{check.name}: {check.fix}")
+                named = check.fix.startswith(check.name)
+                say(errors, check.fix if named else f"{check.name}: {check.fix}")
         say(errors, "pictures can be analysed here" if report.usable else "vultus: nothing can run here")

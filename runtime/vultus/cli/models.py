@@ -15,7 +15,7 @@ from vultus.cli.verify import install_bundle, verify_bundle
 from vultus.errors import VultusError
 
 if TYPE_CHECKING:
-    from vultus.spec import ModelSpec
+    from vultus.spec import AnchorLevel, ModelSpec
 
 __all__ = ["models"]
 
@@ -136,9 +136,14 @@ def _details(spec: ModelSpec) -> dict[str, str]:
     }
     if spec.detector:
         part = spec.detector
-        levels = (f"{level.output} stride {level.stride} sizes {level.sizes}" for level in part.levels)
         details["decoder"] = f"{part.decoder}, score from {part.min_score:g}, NMS at IoU {part.nms_iou:g}"
-        details["levels"] = "\n".join(levels)
+        details["levels"] = "\n".join(map(_level, part.levels))
     if spec.heads:
         details["heads"] = "\n".join(f"{head.field}: {head.kind} of {head.output}" for head in spec.heads)
     return {**details, "description": spec.description, "source": spec.source, "schema": str(spec.schema)}
+
+
+def _level(level: AnchorLevel) -> str:
+    """Return a map of a detector in words; detectors without anchors have no sizes."""
+    sizes = " ".join(f"{size:g}" for size in level.sizes)
+    return f"{level.output} stride {level.stride}{f' anchor sizes {sizes}' if sizes else ''}"

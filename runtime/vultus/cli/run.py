@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vultus.cli.console import ExitCode, clean_exit, error_console, output_console, say
-from vultus.errors import InputError, SourceError
+from vultus.errors import InputError, SinkError, SourceError
 
 if TYPE_CHECKING:
     from vultus.pipeline import Analyzer
@@ -115,6 +115,8 @@ def run(
         from vultus.pipeline import Analyzer
         from vultus.zoo import find_model
 
+        if min_score is not None and not 0 < min_score < 1:
+            raise InputError(f"--min-score takes a number above 0 and below 1, not {min_score:g}")
         files = [find_model(model) for model in models or ()]
         analyzer = stack.enter_context(
             Analyzer(device.value, files or None, _attribute_list(attributes), min_score, threads)
@@ -141,6 +143,8 @@ def _sinks(json_file: str | None, draw: Path | None) -> Iterator[Sink]:
     if json_file is not None:
         yield JsonLinesSink(json_file)
     if draw is not None:
+        if draw.exists() and not draw.is_dir():
+            raise SinkError(f"{draw} is a file; --draw takes a folder, which is made when absent")
         yield DrawSink(draw)
 
 
