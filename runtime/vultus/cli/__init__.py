@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vultus.cli import doctor, models, run
+from vultus.cli import doctor, models, run, selftest
 
 __all__ = ["app", "main"]
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command(epilog="Example: vultus run photos --draw drawn --json faces.jsonl")(run.run)
 app.command(epilog="Example: vultus doctor --json")(doctor.doctor)
+app.command(epilog="Example: vultus selftest --device cuda")(selftest.selftest)
 app.add_typer(models.models, name="models", epilog="Example: vultus models list")
 
 

@@ -8,6 +8,7 @@ COMPILERS holds unpacked wheels: nvrtc-VERSION for each compiler, and nvcc-VERSI
 from __future__ import annotations
 
 import argparse
+import gzip
 import hashlib
 import json
 import subprocess
@@ -18,7 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from vultus.cuda.nvrtc import OPTIONS, Nvrtc
-from vultus.cuda.sources import ARCHITECTURES, FATBIN, RECORD, kernel_names, kernel_sources, sources_hash
+from vultus.cuda.sources import (
+    ARCHITECTURES,
+    FATBIN,
+    RECORD,
+    fatbin,
+    kernel_names,
+    kernel_sources,
+    sources_hash,
+)
 from vultus.errors import DeviceError, VultusError
 
 __all__ = ["COMPILERS", "build", "main"]
@@ -30,7 +39,7 @@ A driver takes code of its own CUDA version and of older ones; JetPack 6 brings 
 """
 
 PTX = ("12.6", 75)
-LARGEST = 2_000_000
+LARGEST = 4_000_000
 
 
 def build(compilers: Path) -> tuple[bytes, dict[str, Any]]:
@@ -111,12 +120,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"build-kernels: {error}\n")
         return 1
     text = json.dumps(record, indent=1) + "\n"
-    same = FATBIN.exists() and FATBIN.read_bytes() == data and RECORD.read_text("utf-8") == text
+    same = FATBIN.exists() and fatbin() == data and RECORD.read_text("utf-8") == text
     if not same and not asked.check:
-        FATBIN.write_bytes(data)
+        FATBIN.write_bytes(gzip.compress(data, mtime=0))
         RECORD.write_text(text, encoding="utf-8")
     said = "up to date" if same else "differs: run scripts/build-kernels" if asked.check else "written"
-    sys.stdout.write(f"{FATBIN.name}: {said}; {len(data)} bytes, {len(record['kernels'])} kernels\n")
+    sys.stdout.write(f"{FATBIN.name}: {said}; {len(data)} bytes unpacked, {len(record['kernels'])} kernels\n")
     return int(asked.check and not same)
 
 

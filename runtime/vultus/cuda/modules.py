@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
+
 from vultus.cuda.driver import Driver, Function, Module
 from vultus.cuda.nvrtc import Nvrtc, find_compilers
-from vultus.cuda.sources import FATBIN, kernel_sources
+from vultus.cuda.sources import fatbin, kernel_sources
 from vultus.errors import DeviceError
 
 __all__ = ["Kernels", "load_kernels"]
@@ -40,8 +42,8 @@ def load_kernels(driver: Driver, compile_here: bool = False) -> Kernels:
     refused = "" if not compile_here else "not asked"
     if not compile_here:
         try:
-            return Kernels(driver.load(FATBIN.read_bytes()), "packaged machine code")
-        except (DeviceError, OSError) as error:
+            return Kernels(driver.load(fatbin()), "packaged machine code")
+        except (DeviceError, OSError, EOFError, zlib.error) as error:
             refused = str(error)
     return _compiled(driver, refused)
 

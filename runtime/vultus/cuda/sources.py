@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
@@ -13,6 +14,7 @@ __all__ = [
     "ARCHITECTURES",
     "FATBIN",
     "built",
+    "fatbin",
     "kernel_names",
     "kernel_sources",
     "sources_hash",
@@ -23,7 +25,7 @@ ARCHITECTURES = (75, 80, 86, 87, 89, 90, 100, 110, 120)
 """Compute capabilities with machine code in the package; newer ones translate the PTX of the oldest."""
 
 FOLDER = Path(__file__).parent / "kernels"
-FATBIN = Path(__file__).parent / "kernels.fatbin"
+FATBIN = Path(__file__).parent / "kernels.fatbin.gz"
 RECORD = Path(__file__).parent / "kernels.json"
 EXPORTED = re.compile(r"^\s*VULTUS(?:_BLOCK)?_KERNEL\(\s*(\w+)\s*\)", re.MULTILINE)
 MARKERS = "".join(
@@ -63,3 +65,11 @@ def sources_hash(sources: Mapping[str, str]) -> str:
 def built() -> dict[str, Any]:
     """Return what scripts/build-kernels wrote of its last build: hashes, compilers, architectures, kernels."""
     return dict(json.loads(RECORD.read_text(encoding="utf-8")))
+
+
+def fatbin() -> bytes:
+    """Return the packaged machine code; raises OSError or EOFError when the file is missing or damaged.
+
+    It is packed by gzip and not by the compiler's tools, whose ways of compressing older drivers do not know.
+    """
+    return gzip.decompress(FATBIN.read_bytes())

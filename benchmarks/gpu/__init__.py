@@ -1,0 +1,1 @@
+"""What only a GPU can show: kernels, pipeline, graphs, memory checks, timings and endurance, one part each."""

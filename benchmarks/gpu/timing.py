@@ -1,0 +1,58 @@
+"""Times by events on the device, and their spread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+import numpy as np
+
+from vultus.cuda.driver import Driver, Stream
+
+__all__ = ["device_milliseconds", "replayed_milliseconds", "spread"]
+
+WARMUP = 10
+
+
+def spread(milliseconds: Sequence[float]) -> dict[str, float]:
+    """Return median, 90th and 99th percentile in milliseconds and how many were timed."""
+    values = np.asarray(milliseconds, np.float64)
+    found = {f"p{share}": round(float(np.percentile(values, share)), 5) for share in (50, 90, 99)}
+    return {**found, "n": len(values)}
+
+
+def device_milliseconds(
+    driver: Driver, stream: Stream, work: Callable[[], None], rounds: int, warmup: int = WARMUP
+) -> list[float]:
+    """Return the device time of each of `rounds` runs of what `work` enqueues in the stream."""
+    with ExitStack() as stack:
+        marks = [driver.event(timing=True) for _ in range(2 * rounds)]
+        for mark in marks:
+            stack.callback(mark.close)
+        for _ in range(min(warmup, rounds)):
+            work()
+        stream.synchronise()
+        for number in range(rounds):
+            marks[2 * number].record(stream)
+            work()
+            marks[2 * number + 1].record(stream)
+        stream.synchronise()
+        return [marks[2 * n + 1].milliseconds_since(marks[2 * n]) for n in range(rounds)]
+
+
+def replayed_milliseconds(
+    driver: Driver, stream: Stream, works: Sequence[Callable[[], None]], rounds: int
+) -> list[float]:
+    """Return the device time of one piece of work: all of `works` are one graph, whose time is divided by them.
+
+    A graph leaves no launch gaps between small kernels, and works on different memory keep the cache out.
+    """
+    with driver.capture(stream) as graphs:
+        for work in works:
+            work()
+    try:
+        times = device_milliseconds(driver, stream, lambda: graphs[0].launch(stream), rounds)
+    finally:
+        stream.synchronise()
+        graphs[0].close()
+    return [time / len(works) for time in times]

@@ -1,0 +1,86 @@
+"""The self-test: does an installed vultus give on this machine what it gave where it was made?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from vultus.selftest.report import Check, Report
+
+__all__ = ["FRAMES", "Check", "Report", "selftest"]
+
+FRAMES = {"cuda": 3000, "cpu": 100}
+"""Frames of the short endurance run, by device."""
+
+Watch = Callable[[Check], None]
+
+
+def selftest(
+    device: str = "cuda",
+    frames: int | None = None,
+    models: Sequence[str | Path] | None = None,
+    watch: Watch = lambda check: None,
+) -> Report:
+    """Run every check on a device and return the report.
+
+    device: "cuda" compares each kernel with packaged results, the pipeline with the CPU's, and runs some thousand
+    frames; "cpu" compares the installed models with packaged results and runs a hundred frames. frames: how many
+    instead. models: files instead of the default ones, for the device. watch: is shown each check as it ends.
+    Raises DeviceError when the device cannot be used at all; a check that fails is in the report.
+    """
+    frames = FRAMES[device] if frames is None else frames
+    report = Report(_name_of(device))
+    for check in _on_gpu(frames, models) if device == "cuda" else _on_cpu(frames):
+        report.checks.append(check)
+        watch(check)
+    return report
+
+
+def _name_of(device: str) -> str:
+    if device != "cuda":
+        return "CPU"
+    from vultus.cuda.driver import open_driver
+
+    with closing(open_driver()) as driver:
+        info = driver.info
+        return f"{info.name}, compute capability {'.'.join(map(str, info.compute_capability))}, CUDA {info.driver}"
+
+
+def _on_cpu(frames: int) -> Iterator[Check]:
+    from vultus.pipeline import Analyzer
+    from vultus.selftest.models import check_models
+    from vultus.selftest.soak import check_frames, gauges, soak_frames
+
+    yield from check_models()
+    with Analyzer(device="cpu") as analyzer:
+        yield from check_frames(analyzer, soak_frames(), frames, gauges(None))
+
+
+def _on_gpu(frames: int, models: Sequence[str | Path] | None) -> Iterator[Check]:
+    from vultus.cuda.driver import open_driver
+    from vultus.cuda.modules import load_kernels
+    from vultus.selftest.kernels import check_kernels
+
+    with closing(open_driver()) as driver, closing(load_kernels(driver)) as kernels:
+        yield from check_kernels(driver, kernels)
+    yield from _pipeline(frames, models)
+
+
+def _pipeline(frames: int, models: Sequence[str | Path] | None) -> Iterator[Check]:
+    from vultus.errors import VultusError
+    from vultus.pipeline import Analyzer
+    from vultus.selftest.models import SLACK, installed_pairs
+    from vultus.selftest.pipeline import compare_pictures, pictures
+    from vultus.selftest.soak import check_frames, gauges, soak_frames
+
+    try:
+        analyzer = Analyzer(device="cuda", models=models)
+    except VultusError as error:
+        yield Check("pipeline", "starts on the device", "failed", str(error))
+        return
+    with analyzer:
+        precision = analyzer.specs["detector"].precision
+        with Analyzer(device="cpu", models=installed_pairs().get(precision)) as reference:
+            yield from compare_pictures(reference, analyzer, pictures(), SLACK.get(precision, 1.0))
+        yield from check_frames(analyzer, soak_frames(), frames, gauges(analyzer.driver))
