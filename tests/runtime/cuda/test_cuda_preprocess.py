@@ -181,11 +181,14 @@ def test_tensors_that_do_not_fit_are_refused() -> None:
             step.into(pair.device, tensor_of(np.zeros((1, 3, tall, wide))), STREAM)
 
 
-def test_nothing_is_allocated_after_the_constructor() -> None:
+@pytest.mark.parametrize(("spec", "tables"), [(FITTED, 2), (FIXED, 2), (TABLED, 3)])
+def test_nothing_is_allocated_after_the_constructor(spec: InputSpec, tables: int) -> None:
+    """A third table, of normalised values, is there only where float32 arithmetic would round otherwise."""
     driver, pair = ShimDriver(), framed(40, 20)
-    with closing(Letterbox(driver, kernels_on(driver), TABLED, 40, 20)) as step:
-        before = driver.allocations
-        out = tensor_of(np.zeros((1, 3, 64, 64), np.float32))
+    with closing(Letterbox(driver, kernels_on(driver), spec, 40, 20)) as step:
+        assert driver.allocations == tables
+        out = tensor_of(np.zeros((1, 3, step.size[1], step.size[0]), np.float32))
         for _ in range(3):
             step.into(pair.device, out, STREAM)
-        assert driver.allocations == before == 3
+        assert driver.allocations == tables
+        assert driver.launched == ["vultus_letterbox_colour"] * 3
