@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import astuple
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -17,6 +19,7 @@ from vultus.cuda.replay import Replay
 from vultus.cuda.slots import Slot
 from vultus.cuda.tensors import DeviceFrame, DeviceTensor
 from vultus.engines.device import DeviceEngine
+from vultus.preprocess import input_size
 
 __all__ = ["Detector", "Kept"]
 
@@ -94,18 +97,10 @@ class Detector:
         self._sizes.close()
 
     def _prepare(self, geometry: Geometry) -> _Prepared:
-        self._last = None
-        letterbox = Letterbox(
-            self.driver,
-            self.kernels,
-            self.engine.spec.input,
-            geometry.width,
-            geometry.height,
-            geometry.format,
-            geometry.colour,
-        )
-        network = self._sizes.get(letterbox.size, lambda: _Network(self, letterbox.size))
-        return network.geometries.get(geometry, lambda: _Prepared(self, network, letterbox))
+        self._last = None  # it may be closed to make room
+        size = input_size(geometry.width, geometry.height, self.engine.spec.input)
+        network = self._sizes.get(size, lambda: _Network(self, size))
+        return network.geometries.get(geometry, lambda: _Prepared(self, network, geometry))
 
 
 class _Network:
@@ -115,34 +110,30 @@ class _Network:
         shape = (1, 3, size[1], size[0])
         self._memory = detector.driver.allocate(4 * int(np.prod(shape)))
         self.batch = DeviceTensor(self._memory.pointer, shape, np.dtype(np.float32), self._memory)
-        self.size = size
-        try:
-            self.binding = detector.engine.bind(self.batch)
-        except BaseException:
-            self._memory.close()
-            raise
+        with ExitStack() as stack:
+            stack.callback(self._memory.close)
+            self.binding = stack.enter_context(closing(detector.engine.bind(self.batch)))
+            self._stack = stack.pop_all()
         self.geometries: Kept[Geometry, _Prepared] = Kept(GEOMETRIES, detector.stream.synchronise)
 
     def close(self) -> None:
         self.geometries.close()
-        self.binding.close()
-        self._memory.close()
+        self._stack.close()
 
 
 class _Prepared:
     """Everything for frames of one geometry."""
 
-    def __init__(self, detector: Detector, network: _Network, letterbox: Letterbox) -> None:
-        self._detector, self._network, self._letterbox = detector, network, letterbox
-        self._decoder = BoxDecoder(
-            detector.driver,
-            detector.kernels,
-            detector.engine.spec,
-            detector.min_score,
-            letterbox.size,
-            letterbox.affine,
-        )
+    def __init__(self, detector: Detector, network: _Network, geometry: Geometry) -> None:
+        self._detector, self._network = detector, network
         self._replays: dict[int, Replay] = {}
+        driver, kernels, spec = detector.driver, detector.kernels, detector.engine.spec
+        with ExitStack() as stack:
+            resampler = Letterbox(driver, kernels, spec.input, *astuple(geometry))
+            self._letterbox = stack.enter_context(closing(resampler))
+            decoder = BoxDecoder(driver, kernels, spec, detector.min_score, resampler.size, resampler.affine)
+            self._decoder = stack.enter_context(closing(decoder))
+            self._stack = stack.pop_all()
 
     def letterbox(self, frame: DeviceFrame) -> None:
         """Enqueue the resampling of a frame into the network's input; eager, so any address may come."""
@@ -160,8 +151,7 @@ class _Prepared:
         for replay in self._replays.values():
             replay.close()
         self._replays.clear()
-        self._decoder.close()
-        self._letterbox.close()
+        self._stack.close()
 
     def _work(self, slot: Slot) -> None:
         stream = self._detector.stream

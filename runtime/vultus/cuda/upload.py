@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
+
 import numpy as np
 
 from vultus.cuda.driver import DeviceMemory, Driver, HostMemory, Stream
@@ -53,7 +55,9 @@ class Upload:
     def _room(self, size: int) -> HostMemory:
         if self._staging is None or self._staging.array.size < size:
             self.close()
-            self._staging = self._driver.allocate_host(size, mapped=self.mapped)
-            if not self.mapped:
-                self._memory = self._driver.allocate(size)
+            with ExitStack() as stack:
+                staging = stack.enter_context(closing(self._driver.allocate_host(size, mapped=self.mapped)))
+                self._memory = None if self.mapped else self._driver.allocate(size)
+                self._staging = staging  # only now: half a room is none
+                stack.pop_all()
         return self._staging
