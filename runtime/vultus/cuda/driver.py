@@ -226,6 +226,7 @@ class Driver(Protocol):
         """Release the primary context; what was made with this driver must be closed before."""
 
 
+_ABSENT = ("cuda", "cuda.bindings", "cuda.cuda", "pycuda")
 _processes: set[int] = set()  # that opened a driver; a child inherits its parent's
 
 
@@ -243,7 +244,7 @@ def open_driver(index: int = 0, package: str | None = None) -> Driver:
         try:
             driver: Driver = import_module(PACKAGES[name]).open_device(index)
         except ImportError as error:
-            missing = isinstance(error, ModuleNotFoundError) and error.name in ("cuda", "pycuda")
+            missing = isinstance(error, ModuleNotFoundError) and error.name in _ABSENT
             problems.append(f"{name} is not installed" if missing else f"{name} does not load ({error})")
             continue
         _processes.add(os.getpid())
