@@ -21,7 +21,7 @@ from vultus.errors import DeviceError, InputError, ModelError, UsageError, Vultu
 from vultus.onnxfile import spec_from_onnx
 from vultus.spec import ModelSpec
 
-__all__ = ["OrtCudaEngine", "open_on_device"]
+__all__ = ["OrtBinding", "OrtCudaEngine", "open_on_device", "open_session"]
 
 PROVIDER = "CUDAExecutionProvider"
 NO_PROVIDER = (
