@@ -25,7 +25,7 @@ from decoding import (
 )
 from shim import reverse_order
 from shim_driver import ShimDriver, kernels_on, tensor_of
-from vultus.cuda.boxes import BoxDecoder
+from vultus.cuda.boxes import LARGEST_FACES, BoxDecoder
 from vultus.errors import DeviceError, InputError, ModelError, SpecError
 from vultus.geometry import letterbox_affine
 from vultus.spec import AnchorLevel
@@ -75,13 +75,13 @@ def equal_everywhere() -> Outputs:
 
 
 def broken_numbers() -> Outputs:
-    """Every kind of number that is not finite, in logits and elsewhere, beside one good face."""
+    """Each number of an anchor in turn is not finite; some anchors are whole."""
     outputs = one_face()
     maps = split(outputs["fine"])[0]
     maps[:, 0] = 3
-    for k, bad in enumerate((np.nan, np.inf, -np.inf)):
-        maps[:, k, :, k::3] = bad
-        maps[:, 14 - k, :, k::3] = bad
+    for value in range(15):
+        maps[:, value, value // 8, value % 8] = (np.nan, np.inf, -np.inf)[value % 3]
+        maps[:, value, 4 + value // 8, value % 8] = (np.inf, -np.inf, np.nan)[value % 3]
     return outputs
 
 
@@ -157,6 +157,18 @@ def test_in_a_chain_every_second_box_stands(falling: bool) -> None:
     assert_same_faces(found, expected_faces(outputs, spec, IDENTITY, 0.5))
     assert len(found) == 80
     np.testing.assert_allclose(np.abs(np.diff(found["box"][:, 0])), 16, atol=1e-3)
+
+
+def test_the_block_that_suppresses_holds_the_most_candidates_that_are_let_in() -> None:
+    """16384 small boxes in 512 x 512 pixels, none of which touches another: all stand, the best 2048 are written."""
+    levels = (AnchorLevel("dense", 4, (4.0,), (1,)),)
+    outputs, spec = quiet_maps((512, 512), levels), detector(LARGEST_FACES, levels)
+    maps = split(outputs["dense"])[0, 0]
+    maps[0] = np.random.default_rng(0).permutation(16384).reshape(128, 128) / 16384
+    maps[3:5] = -3.0
+    expected = expected_faces(outputs, spec, IDENTITY, 0.5)
+    assert len(expected) == LARGEST_FACES
+    assert_same_faces(found_faces(outputs, spec, IDENTITY, 0.5), expected)
 
 
 @pytest.mark.parametrize("turned", [10.0, 90.0, -135.0])

@@ -102,6 +102,7 @@ def assert_same_fields(found: FaceArray, expected: FaceArray) -> None:
         if name == "pose":
             off = a - b
             np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
+            assert np.nanmax(np.abs(a[..., 2]), initial=0.0) <= 180
             off[..., 2] -= 360 * np.round(off[..., 2] / 360)
             assert np.nanmax(np.abs(off), initial=0.0) <= ANGLE
         else:

@@ -42,11 +42,12 @@ __device__ inline Anchor anchor_at(ANCHOR_MAPS, const int* levels, int level_cou
             cell[1] + float(down) * stride, cell[2]};
 }
 
-// Corner of the box, in input pixels: low is -1 for the upper left and 1 for the lower right one.
+// Coordinate of a box's centre or of a point in input pixels. reach: what one unit is worth there.
 __device__ inline float centre_of(float anchor, float value, float reach) {
     return anchor + value * reach;
 }
 
+// Half a side of a box in input pixels; the logarithm is held within that of 1000 / 16 as on the host.
 __device__ inline float half_side(float size, float value, float variance) {
     float ratio = value * variance;
     ratio = ratio > LARGEST_LOG_RATIO ? LARGEST_LOG_RATIO : ratio;
