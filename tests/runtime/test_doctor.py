@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from fake_cuda import fake_environment
 from sidecars import ORIN, saved
 from vultus.cli import app
 from vultus.doctor import Check, examine
@@ -59,6 +60,39 @@ def test_a_driver_tells_of_its_devices(tmp_path: Path, monkeypatch: pytest.Monke
     checks = by_name(gpu_checks())
     assert checks["driver"].value.startswith("CUDA 12.6")
     assert checks["GPU 1"] == Check("gpu", "GPU 1", "ok", "Second, compute 8.7, 16384 MiB")
+
+
+@pytest.mark.parametrize(
+    ("faults", "integrated", "status", "value", "fix"),
+    [
+        ("", 1, "ok", "opens Fake CUDA device 0, compute 8.7, memory shared with the host", ""),
+        ("", 0, "ok", "opens Fake CUDA device 0, compute 8.7, memory its own", ""),
+        (
+            "cuMemAlloc@1=2",
+            0,
+            "problem",
+            "cuMemAlloc failed: CUDA_ERROR_OUT_OF_MEMORY (4096 bytes were asked for, 1073741824 of the GPU's "
+            "1073741824 were free)",
+            "close other programs on the GPU, or take fewer Analyzers or smaller models",
+        ),
+        (
+            "cuMemcpy=1,cuStreamCreate=1",
+            0,
+            "problem",
+            "cuStreamCreate failed: CUDA_ERROR_INVALID_VALUE",
+            "pip",
+        ),
+    ],
+)
+def test_the_gpu_is_really_opened(
+    monkeypatch: pytest.MonkeyPatch, faults: str, integrated: int, status: str, value: str, fix: str
+) -> None:
+    for name, setting in fake_environment(faults, settings={"INTEGRATED": integrated}).items():
+        monkeypatch.setenv(name, setting)
+    check = by_name(gpu_checks())["CUDA path"]
+    assert check.status == status
+    assert check.value.endswith(value)
+    assert check.fix.startswith(fix)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +237,7 @@ def test_an_engine_of_another_device_is_explained_in_one_line(tmp_path: Path) ->
     (tmp_path / "alone.engine").write_bytes(b"no sidecar")
     shown = CliRunner().invoke(app, ["doctor", "--engines", str(tmp_path)])
     lines = [
-        line for line in shown.output.splitlines() if line.startswith(("other.engine:", "alone.engine:"))
+        line for line in shown.output.splitlines() if line.startswith(("other.engine ", "alone.engine:"))
     ]
     assert len(lines) == 2
     assert "alone.engine.json" in lines[0]

@@ -188,7 +188,12 @@ def kernels_run_with_their_arguments(driver: Driver) -> None:
     address = sent(driver, np.arange(100, dtype=np.float32), stream)
     function = module.function("vultus_test_scale")
     assert function.name == "vultus_test_scale"
-    arguments: list[Argument] = [ctypes.c_void_p(address), ctypes.c_int(90), ctypes.c_float(0.5), ctypes.c_uint(3)]
+    arguments: list[Argument] = [
+        ctypes.c_void_p(address),
+        ctypes.c_int(90),
+        ctypes.c_float(0.5),
+        ctypes.c_uint(3),
+    ]
     driver.launch(function, (4, 1, 1), (32, 1, 1), arguments, stream)
     for argument in arguments:
         argument.value = 0  # the driver took the values at launch

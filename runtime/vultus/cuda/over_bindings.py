@@ -13,6 +13,8 @@ from vultus.cuda.verbs import Opened
 
 __all__ = ["open_device"]
 
+OLDEST_MAJOR = 12  # graphs are made otherwise before
+
 
 def open_device(index: int = 0, cuda: Any = None) -> Driver:
     """Open a GPU; raises ImportError without the package and DeviceError when the driver refuses.
@@ -32,6 +34,9 @@ def open_device(index: int = 0, cuda: Any = None) -> Driver:
 
 def _vendor() -> Any:
     """Return cuda-bindings' driver module, by its new path or by the one it had at first."""
+    version = _package().partition(" ")[2]
+    if version and int(version.split(".")[0]) < OLDEST_MAJOR:
+        raise ImportError(f"its version {version} is too old; expected 12.6 or newer")
     try:
         return import_module("cuda.bindings.driver")
     except ModuleNotFoundError:

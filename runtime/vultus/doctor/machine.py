@@ -43,8 +43,8 @@ def checks() -> list[Check]:
 
 
 def probe(what: str, patience: float = PATIENCE) -> dict[str, Any]:
-    """Run `probe.py driver` or `probe.py tensorrt`; a crash or a hang comes back as a `problem`."""
-    command = [sys.executable, str(PROBE), what]
+    """Look at the driver, TensorRT or the device; a crash or a hang comes back as a `problem`."""
+    command = [sys.executable, *(["-m", "vultus.doctor.device"] if what == "device" else [str(PROBE), what])]
     try:
         done = subprocess.run(command, capture_output=True, timeout=patience)
         found: dict[str, Any] = json.loads(done.stdout)
@@ -57,7 +57,9 @@ def probe(what: str, patience: float = PATIENCE) -> dict[str, Any]:
 
 def gpu_checks() -> list[Check]:
     """Return what the driver, the CUDA toolkit and TensorRT say."""
-    return [*_driver_checks(probe("driver")), _toolkit_check(), *_tensorrt_checks(probe("tensorrt"))]
+    driver = probe("driver")
+    opened = [_device_check(probe("device"))] if driver.get("devices") else []
+    return [*_driver_checks(driver), *opened, _toolkit_check(), *_tensorrt_checks(probe("tensorrt"))]
 
 
 def _driver_checks(found: dict[str, Any]) -> list[Check]:
@@ -76,6 +78,16 @@ def _driver_checks(found: dict[str, Any]) -> list[Check]:
         "gpu", "GPU", "problem", "the driver finds no GPU", "check CUDA_VISIBLE_DEVICES and nvidia-smi"
     )
     return [Check("gpu", "driver", "ok", version), *(devices or [none])]
+
+
+def _device_check(found: dict[str, Any]) -> Check:
+    if problem := found.get("problem"):
+        said, _, fix = problem.partition("; ")
+        return Check("gpu", "CUDA path", "problem", said, fix or "pip install 'vultus[gpu]', then ask again")
+    value = (
+        f"{found['package']} opens {found['name']}, compute {found['capability']}, memory {found['memory']}"
+    )
+    return Check("gpu", "CUDA path", "ok", value)
 
 
 def _toolkit_check() -> Check:

@@ -18,7 +18,7 @@ ORT = ("onnxruntime", "onnxruntime-gpu")
 NEEDED = ("numpy", "msgspec", "rich", "typer")
 USEFUL = {
     "cuda-bindings": "pip install 'vultus[gpu]' for work on the GPU",
-    "pycuda": "only for programs that pass its arrays",
+    "pycuda": "in place of cuda-bindings, or for programs that pass its arrays",
     "cryptography": "pip install 'vultus[bundle]' for signed model bundles",
     "zstandard": "pip install 'vultus[bundle]' for model bundles",
     "onnx": "pip install 'vultus[export]' for exporting models",
