@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vultus.errors import VultusError
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -70,7 +72,11 @@ def main(
         recipe = read_recipe(config)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    model, task, schedule = _build(recipe, data, seed)
+    try:
+        model, task, schedule = _build(recipe, data, seed)
+    except (OSError, VultusError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
     if init:
         load_weights(model, init)
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,18 @@ def test_help_needs_no_framework() -> None:
     done = train("--help", absent=("torch", "tensorboard"))
     assert done.returncode == 0, done.stderr
     assert "--data" in done.stdout
+
+
+def test_data_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    recipe = resources.files("vultus_models") / "recipes" / "face-s.toml"
+    text = recipe.read_text(encoding="utf-8").replace('cache = "', f'cache = "{tmp_path}/')
+    (tmp_path / "own.toml").write_text(text)
+    (tmp_path / "data").mkdir()
+    done = train(tmp_path / "own.toml", "--data", tmp_path / "data", "--run", tmp_path / "run")
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert "yunet_n_dynamic.onnx is not there" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
