@@ -4,8 +4,8 @@
     python benchmarks/tables.py            # write them
     python benchmarks/tables.py --check    # exit 1 and name every file that differs
 
-A text takes a table between <!-- table:NAME --> and <!-- /table:NAME -->; names: accuracy, accuracy-full, models,
-precision.
+A text takes a table between <!-- table:NAME --> and <!-- /table:NAME -->; names: accuracy, accuracy-full, gpu,
+models, precision.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cards import card, facts_from, stale_results
+from harness.gpu_table import gpu_table
 from harness.markdown import full_table, replace_tables, short_table, table
 from harness.network_size import network_size
 from harness.precision_table import precision_table
@@ -58,6 +59,7 @@ def made_texts(root: Path) -> dict[Path, str]:
     models = sorted((root / "runtime" / "vultus" / "zoo").glob("*.onnx"))
     results = _results(root / "benchmarks" / "results")
     precision = _precision(root / "benchmarks" / "results" / "precision.json")
+    gpus = _gpu_results(root / "benchmarks" / "results")
     stale = stale_results(results | _masters(precision), models)
     if stale:
         raise ValueError("; ".join(stale))
@@ -67,16 +69,21 @@ def made_texts(root: Path) -> dict[Path, str]:
         raise ValueError(
             f"{', '.join(sorted(path.name for path in orphans))}: the card of no model; delete it"
         )
-    return texts | _documents(root, models, results, precision)
+    return texts | _documents(root, models, results, precision, list(gpus.values()))
 
 
 def _documents(
-    root: Path, models: Sequence[Path], results: dict[str, Any], precision: dict[str, Any] | None
+    root: Path,
+    models: Sequence[Path],
+    results: dict[str, Any],
+    precision: dict[str, Any] | None,
+    gpus: Sequence[dict[str, Any]],
 ) -> dict[Path, str]:
     main_result = results.get("accuracy.json")
     tables = {
         "accuracy": lambda: short_table(main_result),
         "accuracy-full": lambda: full_table(main_result),
+        "gpu": lambda: gpu_table(gpus),
         "models": lambda: models_table(models),
         "precision": lambda: precision_table(precision),
     }
@@ -86,6 +93,23 @@ def _documents(
 
 def _results(folder: Path) -> dict[str, Any]:
     return {path.name: json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("accuracy*.json"))}
+
+
+def _gpu_results(folder: Path) -> dict[str, Any]:
+    """Return the results of scripts/gpu-check; raises ValueError for one that no GPU gave.
+
+    They may be of earlier model files, for not everyone who trains has that GPU; the table names their commit.
+    """
+    found = {path.name: json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("gpu-*.json"))}
+    for name, result in found.items():
+        untrue = result["device"]["fake"] or any(
+            entry["quick"] for part in result["parts"].values() for entry in part.values()
+        )
+        if untrue:
+            raise ValueError(
+                f"{name} is no measurement: it is of a quick run or of the tests' stand-in; delete it"
+            )
+    return found
 
 
 def _precision(path: Path) -> dict[str, Any] | None:

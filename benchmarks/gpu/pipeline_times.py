@@ -48,7 +48,7 @@ def network_times(session: Session) -> dict[str, Any]:
     }
     side = found.face.spec.input
     batches = {str(n): (n, 3, side.height, side.width) for n in BATCHES}
-    wanted = ("1080p",) if session.asked.quick else tuple(shapes)
+    wanted = ("720p",) if session.asked.quick else tuple(shapes)
     return {
         "detector": {name: _alone(session, found.detector, shapes[name]) for name in wanted},
         "face": {
@@ -78,7 +78,7 @@ def _run(session: Session, work: Workspace, enqueue: Callable[[], None], captura
 
 def pipeline_times(session: Session, networks: dict[str, Any]) -> dict[str, Any]:
     """Return the times of whole frames by size and number of faces; networks: what `network_times` returned."""
-    sizes = ("1080p",) if session.asked.quick else tuple(SIZES)
+    sizes = ("720p",) if session.asked.quick else tuple(SIZES)
     counts = (8,) if session.asked.quick else FACES
     found = {}
     with closing(session.pipeline()) as pipeline:
