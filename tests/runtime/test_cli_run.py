@@ -206,7 +206,11 @@ def test_nothing_readable_is_three_too(models: list[str], tmp_path: Path) -> Non
         (["--threads", "0"], 2, "threads must be at least 1; it is 0"),
         (["--json", "{}/gone/out.jsonl"], 5, "out.jsonl: cannot be written: the folder"),
         (["--json", "{}"], 5, "cannot be written: Is a directory"),
-        (["--draw", "{}/photos/one.png"], 5, "one.png is a file; --draw takes a folder, which is made when absent"),
+        (
+            ["--draw", "{}/photos/one.png"],
+            5,
+            "one.png is a file; --draw takes a folder, which is made when absent",
+        ),
     ],
 )
 def test_impossible_requests_end_as_one_line(
