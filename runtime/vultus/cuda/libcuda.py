@@ -67,7 +67,6 @@ _FUNCTIONS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "cuGraphExecDestroy": ("cuGraphExecDestroy", (Address,)),
     "cuGraphLaunch": ("cuGraphLaunch", (Address, Address)),
     "cuGetErrorName": ("cuGetErrorName", (Int, _Out(ctypes.c_char_p))),
-    "cuPointerGetAttribute": ("cuPointerGetAttribute", (Address, Int, Pointer)),
 }
 """Function -> its symbol and its parameters in order."""
 

@@ -20,8 +20,8 @@ class BoundDeviceMemory:
     """Bytes on the device."""
 
     def __init__(self, calls: Calls, size: int) -> None:
-        self._size = require_size(size)
-        handle = allocate(calls, "cuMemAlloc", size)
+        self._size = _require_size(size)
+        handle = _allocate(calls, "cuMemAlloc", size)
         self._pointer = int(handle)
         self._free = weakref.finalize(self, calls.guard.free, calls.release("cuMemFree", handle))
 
@@ -45,7 +45,7 @@ class BoundHostMemory:
 
     def __init__(self, calls: Calls, size: int, mapped: bool) -> None:
         flags = DEVICEMAP if mapped else 0
-        handle = allocate(calls, "cuMemHostAlloc", require_size(size), flags)
+        handle = _allocate(calls, "cuMemHostAlloc", _require_size(size), flags)
         self._free = weakref.finalize(self, calls.guard.free, calls.release("cuMemFreeHost", handle))
         self._pointer = int(handle)
         self._device = int(calls("cuMemHostGetDevicePointer", handle, 0)) if mapped else 0
@@ -76,14 +76,14 @@ class BoundHostMemory:
         self._free()
 
 
-def require_size(size: int) -> int:
+def _require_size(size: int) -> int:
     """Refuse to allocate nothing."""
     if size <= 0:
         raise DeviceError(f"{size} bytes were asked for; expected one or more")
     return size
 
 
-def allocate(calls: Calls, verb: str, size: int, *flags: int) -> Any:
+def _allocate(calls: Calls, verb: str, size: int, *flags: int) -> Any:
     """Allocate and count; the error of full memory tells what was asked for and what was free."""
     calls.guard.check(verb)
     with calls.current():

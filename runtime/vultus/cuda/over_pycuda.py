@@ -56,15 +56,22 @@ class _Context:
             self._context.push()
         except self._pycuda.Error as error:
             raise DeviceError(f"making the GPU's context current failed: {error}") from error
+        self._here.pushes = self._pushes() + 1
 
     def pop(self) -> None:
         """Take it off both stacks; off pycuda's even if the device is lost, since pycuda ends programs otherwise."""
-        if self._released:
+        if not self._pushes():
             return
+        self._here.pushes -= 1
         try:
             self._pycuda.Context.pop()
         except self._pycuda.Error:
             self.release()
+
+    def _pushes(self) -> int:
+        """Return how often it lies on this thread's stacks: another context of pycuda's may be equal to it."""
+        pushes: int = getattr(self._here, "pushes", 0)
+        return pushes
 
     def release(self) -> None:
         """Take the context off this thread's stacks and let it go; twice does nothing.
@@ -74,9 +81,8 @@ class _Context:
         if self._released:
             return
         self._released = True
-        with suppress(self._pycuda.Error):
-            while self._pycuda.Context.get_current() == self._context:
-                self._pycuda.Context.pop()
+        while self._pushes():
+            self.pop()
         ours = getattr(self._here, "made", False)
         pushes = ours and self._may_be_pushed()
         with suppress(self._pycuda.Error):

@@ -137,7 +137,10 @@ CUresult cuCtxDestroy_v2(Context *context) {
     DONE(OK);
 }
 
-CUresult cuCtxDetach(Context *context) { return cuCtxDestroy_v2(context); }
+CUresult cuCtxDetach(Context *context) {
+    if (context && context->primary) return cuDevicePrimaryCtxRelease_v2(context->device);
+    return cuCtxDestroy_v2(context);
+}
 
 CUresult cuCtxPushCurrent_v2(Context *context) {
     ENTER("cuCtxPushCurrent");
