@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from vultus.cuda.frames import lies_on_device
@@ -79,7 +79,7 @@ class HostPipeline:
         self._face(bgr_from_frame(self._frame(picture)), described, Stopwatch())
         return described
 
-    def results(self, pictures: Iterable[object]) -> Iterator[Result]:
+    def results(self, pictures: Iterable[object]) -> Generator[Result, None, None]:
         """Yield the result of each picture in order."""
         for picture in pictures:
             yield self(picture)

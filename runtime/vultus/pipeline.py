@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -49,7 +49,7 @@ class _Pipeline(Protocol):
 
     def describe(self, picture: object, faces: FaceArray) -> FaceArray: ...
 
-    def results(self, pictures: Iterable[object]) -> Iterator[Result]: ...
+    def results(self, pictures: Iterable[object]) -> Generator[Result, None, None]: ...
 
 
 class Analyzer:
@@ -91,7 +91,7 @@ class Analyzer:
         """
         return self._pipeline(self._enter(picture))
 
-    def stream(self, pictures: Iterable[Picture]) -> Iterator[Result]:
+    def stream(self, pictures: Iterable[Picture]) -> Generator[Result, None, None]:
         """Yield the result of each picture, in order, while the GPU works on the next one already.
 
         One picture is taken ahead, so memory of a picture on the GPU must stay as it is until its result comes. On

@@ -8,7 +8,7 @@ follow in the rare frame that has more. The host waits once a frame, for the rec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 
 from vultus.cuda.detecting import Detector
@@ -25,9 +25,6 @@ from vultus.spec import ModelSpec
 from vultus.types import FaceArray, Frame, Result
 
 __all__ = ["DevicePipeline", "Pending"]
-
-STAGES = ("upload", "letterbox", "detect", "align", "face", "more_faces", "fetch")
-"""Stages that are timed by events: detect and face are network and decoding, which are one graph."""
 
 SLOTS = 2
 LEAST_FETCHED = 16
@@ -50,7 +47,9 @@ class DevicePipeline:
     """Detector and face network on one device; frames go in by `submit`, results come out by `finish`.
 
     The engines, the kernels and the driver are their owner's and outlive the pipeline. graphs: capture what is
-    fixed where the engines allow it. One pipeline serves one thread at a time; several share a device well.
+    fixed where the engines allow it. timed: measure `Result.milliseconds` by events: upload, letterbox, detect and
+    face (network and decoding, which are one graph), align, fetch, and more_faces for further passes.
+    One pipeline serves one thread at a time; several share a device well.
     Raises DeviceError when the device refuses, and then holds nothing.
     """
 
@@ -63,6 +62,7 @@ class DevicePipeline:
         attributes: Sequence[str] = (),
         min_score: float | None = None,
         graphs: bool = True,
+        timed: bool = True,
     ) -> None:
         spec = detector.spec.detector
         if spec is None:
@@ -77,7 +77,7 @@ class DevicePipeline:
         with driver.current(), ExitStack() as stack:
             self.stream = stack.enter_context(closing(driver.stream()))
             self._copies = stack.enter_context(closing(driver.stream()))
-            self._slots = [Slot(driver, spec.max_faces, STAGES, stack) for _ in range(SLOTS)]
+            self._slots = [Slot(driver, spec.max_faces, timed, stack) for _ in range(SLOTS)]
             least = spec.min_score if min_score is None else min_score
             finder = Detector(driver, kernels, self.stream, detector, least, graphs)
             self._detector = stack.enter_context(closing(finder))
@@ -140,7 +140,7 @@ class DevicePipeline:
         with self._at_work():
             return pending.result or self._settle(pending)
 
-    def results(self, pictures: Iterable[object]) -> Iterator[Result]:
+    def results(self, pictures: Iterable[object]) -> Generator[Result, None, None]:
         """Yield the result of each picture in order, with the work of the next one already enqueued.
 
         Whatever the pictures' source or a picture raises comes after the results of all pictures before it.
@@ -217,8 +217,9 @@ class DevicePipeline:
                 self.stream.wait(slot.uploaded)
             return f"nothing to do: the pixels lie on {name}"
         host = picture if isinstance(picture, Frame) else Frame(picture)  # type: ignore[arg-type]
-        with slot.marks.around("upload", self._copies):
-            slot.frame = slot.upload.into_device(host, self._copies)
+        slot.marks.begin(self._copies)
+        slot.frame = slot.upload.into_device(host, self._copies)
+        slot.marks.end("upload", self._copies)
         slot.uploaded.record(self._copies)
         self.stream.wait(slot.uploaded)
         return f"mapped memory of {name}" if slot.upload.mapped else f"page-locked copy to {name}"
@@ -229,33 +230,35 @@ class DevicePipeline:
             raise UsageError("a slot is enqueued while it holds its frame")
         pending = Pending(slot, frame, upload)
         prepared = self._detector.prepared(frame)
-        with slot.marks.around("letterbox", self.stream):
-            prepared.letterbox(frame)
-        with slot.marks.around("detect", self.stream):
-            prepared.detect(slot)
+        slot.marks.begin(self.stream)
+        prepared.letterbox(frame)
+        slot.marks.end("letterbox", self.stream)
+        prepared.detect(slot)
+        slot.marks.end("detect", self.stream)
         bucket = self._plan.guess() if measure else 0
         if bucket:
-            self._measure(slot, 0, bucket)
+            self._measure(slot, bucket)
         pending.measured = bucket if measure else None
         pending.fetched = slot.fetch(max(bucket, LEAST_FETCHED), self.stream)
         return pending
 
-    def _measure(self, slot: Slot, start: int, bucket: int) -> None:
-        """Enqueue one pass of the face network."""
+    def _measure(self, slot: Slot, bucket: int) -> None:
+        """Enqueue the first pass of the face network."""
         if self._face is None:
             return
-        with slot.marks.around("align", self.stream):
-            self._face.align(slot, start, bucket)
-        with slot.marks.around("face", self.stream):
-            self._face.measure(slot, start, bucket)
+        self._face.align(slot, 0, bucket)
+        slot.marks.end("align", self.stream)
+        self._face.measure(slot, 0, bucket)
+        slot.marks.end("face", self.stream)
 
     def _measure_more(self, slot: Slot, start: int, count: int) -> None:
+        """Enqueue the passes for the faces from `start` on."""
         if self._face is None or start >= count:
             return
-        with slot.marks.around("more_faces", self.stream):
-            for first, bucket in self._plan.passes(start, count):
-                self._face.align(slot, first, bucket)
-                self._face.measure(slot, first, bucket)
+        for first, bucket in self._plan.passes(start, count):
+            self._face.align(slot, first, bucket)
+            self._face.measure(slot, first, bucket)
+        slot.marks.end("more_faces", self.stream)
 
     def _settle(self, pending: Pending) -> Result:
         """Wait for a frame's records, measure the faces that were left out, free its slot; return its result."""
@@ -265,8 +268,9 @@ class DevicePipeline:
             count = slot.found()
             if pending.measured is not None:
                 self._plan.saw(count)
-                self._measure_more(slot, pending.measured, count)
             if count > (pending.fetched if pending.measured is None else pending.measured):
+                slot.marks.begin(self.stream)
+                self._measure_more(slot, count if pending.measured is None else pending.measured, count)
                 slot.fetch(count, self.stream)
                 slot.fetched.synchronise()
             pending.result = self._result(pending, slot.faces(count))
@@ -288,6 +292,7 @@ class DevicePipeline:
     def _described(self, picture: object, faces: FaceArray) -> FaceArray:
         slot = self._next_slot()
         self._take(slot, picture)
+        slot.marks.begin(self.stream)
         slot.send(faces, self.stream)
         self._measure_more(slot, 0, len(faces))
         slot.fetch(len(faces), self.stream)

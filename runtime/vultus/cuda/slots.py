@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import numpy as np
 
@@ -14,35 +13,47 @@ from vultus.types import FACE, FaceArray
 
 __all__ = ["Marks", "Slot"]
 
+MARKS = 11
+"""The most marks of a frame: begin and upload; begin, five stages; begin, further faces, fetch again."""
+
 HEADER = 256
 """Bytes ahead of the records: the count, alone on its line, so that one copy brings both."""
 
 
 class Marks:
-    """Events between the stages of one frame, and the milliseconds that they tell."""
+    """Events between the stages of one frame, and the milliseconds that they tell.
 
-    def __init__(self, driver: Driver, stack: ExitStack, names: tuple[str, ...]) -> None:
-        self._events = {name: (_event(driver, stack), _event(driver, stack)) for name in names}
-        self._used: list[str] = []
+    A stage lasts from the mark before it to its own, so the gaps between stages count too. timed: False records
+    nothing, which spares the host some calls a frame.
+    """
+
+    def __init__(self, driver: Driver, stack: ExitStack, timed: bool) -> None:
+        self._events = [_event(driver, stack) for _ in range(MARKS if timed else 0)]
+        self._stages: list[tuple[str, Event, Event]] = []
+        self._next = 0
 
     def clear(self) -> None:
         """Forget the last frame's stages."""
-        self._used = []
+        self._stages, self._next = [], 0
 
-    @contextmanager
-    def around(self, name: str, stream: Stream) -> Iterator[None]:
-        """Mark where a stage begins and ends; of one that comes twice in a frame the last time counts."""
-        begin, end = self._events[name]
-        begin.record(stream)
-        yield
-        end.record(stream)
-        if name not in self._used:
-            self._used.append(name)
+    def begin(self, stream: Stream) -> None:
+        """Mark where the next stage begins."""
+        if self._events:
+            self._events[self._next].record(stream)
+            self._next += 1
+
+    def end(self, name: str, stream: Stream) -> None:
+        """Mark where a stage ends, and where another may begin."""
+        if self._events:
+            self._stages.append((name, self._events[self._next - 1], self._events[self._next]))
+            self.begin(stream)
 
     def milliseconds(self) -> dict[str, float]:
         """Return the device time of each stage that ran, in their order; all marks are reached."""
-        pairs = ((name, *self._events[name]) for name in self._used)
-        return {name: end.milliseconds_since(begin) for name, begin, end in pairs}
+        spent: dict[str, float] = {}
+        for name, begin, end in self._stages:
+            spent[name] = spent.get(name, 0.0) + end.milliseconds_since(begin)
+        return spent
 
 
 class Slot:
@@ -51,7 +62,7 @@ class Slot:
     Everything is allocated here, but the room for host frames, which grows with them.
     """
 
-    def __init__(self, driver: Driver, capacity: int, stages: tuple[str, ...], stack: ExitStack) -> None:
+    def __init__(self, driver: Driver, capacity: int, timed: bool, stack: ExitStack) -> None:
         size = HEADER + capacity * FACE.itemsize
         self._driver, self._device = driver, driver.allocate(size)
         stack.callback(self._device.close)
@@ -60,7 +71,7 @@ class Slot:
         self.upload = Upload(driver)
         stack.callback(self.upload.close)
         self.uploaded, self.fetched = _event(driver, stack, False), _event(driver, stack, False)
-        self.marks = Marks(driver, stack, stages)
+        self.marks = Marks(driver, stack, timed)
         self.count = DeviceTensor(self._device.pointer, (1,), np.dtype(np.int32), self)
         self.records = DeviceTensor(self._device.pointer + HEADER, (capacity,), FACE, self)
         self.frame: DeviceFrame | None = None
@@ -85,8 +96,8 @@ class Slot:
         """Enqueue the copy of the count and the first records to the host; return how many of them."""
         faces = min(faces, self.capacity)
         size = HEADER + faces * FACE.itemsize
-        with self.marks.around("fetch", stream):
-            self._driver.copy(self._host.pointer, self._device.pointer, size, stream)
+        self._driver.copy(self._host.pointer, self._device.pointer, size, stream)
+        self.marks.end("fetch", stream)
         self.fetched.record(stream)
         return faces
 
