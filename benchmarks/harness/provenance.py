@@ -11,7 +11,7 @@ from typing import Any
 
 from vultus.errors import ModelError
 from vultus.onnxfile import spec_from_onnx
-from vultus.zoo import default_models, installed_models
+from vultus.zoo import default_models, find_model, installed_models
 
 __all__ = [
     "REPOSITORY",
@@ -40,16 +40,17 @@ def commit_of(folder: Path = REPOSITORY) -> str | None:
 
 
 def choose_models(files: Sequence[Path], precision: str | None) -> list[Path]:
-    """Return the models to measure: the files given, else the default ones, else those of a precision.
+    """Return the models to measure: the files or installed names given, else the default ones at a precision.
 
     Raises ModelError when a file is of another precision than asked, or none of that precision is installed.
     """
     if files:
+        files = [find_model(file) for file in files]
         for path in files:
             found = spec_from_onnx(path).precision
             if precision and found != precision:
                 raise ModelError(f"{path} is of precision {found}, not {precision}; leave --precision out")
-        return list(files)
+        return files
     defaults = default_models()
     if precision is None:
         return defaults

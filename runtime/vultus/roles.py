@@ -38,7 +38,8 @@ def by_task(models: Iterable[tuple[str, Model]]) -> dict[str, Model]:
         found[task] = model
     if "detector" not in found:
         raise InputError(
-            f"no detector among the models; they are for: {', '.join(sorted(found)) or 'nothing'}"
+            f"no detector among the models; they are for: {', '.join(sorted(found)) or 'nothing'}; "
+            "add one, such as vultus-det-s"
         )
     return found
 
@@ -70,6 +71,6 @@ def check_attributes(attributes: Sequence[str] | None) -> None:
 def check_numbers(min_score: float | None, threads: int | None) -> None:
     """Raise InputError for a score or a number of threads that cannot be."""
     if min_score is not None and not 0 < min_score < 1:
-        raise InputError(f"min_score must lie between 0 and 1, both excluded; it is {min_score}")
+        raise InputError(f"min_score must be above 0 and below 1; it is {min_score}")
     if threads is not None and threads < 1:
         raise InputError(f"threads must be at least 1; it is {threads}")

@@ -156,7 +156,7 @@ def test_what_is_no_picture_is_refused(analyzer: Analyzer, picture: object, mess
         ),
         ({"attributes": "age"}, "unknown attributes age; expected a list of names"),
         ({"attributes": ["quality"]}, "no model here measures quality; the models offer: landmarks, pose"),
-        ({"min_score": 0.0}, "min_score must lie between 0 and 1"),
+        ({"min_score": 0.0}, "min_score must be above 0 and below 1"),
         ({"threads": 0}, "threads must be at least 1; it is 0"),
     ],
 )
@@ -170,7 +170,7 @@ def test_requests_that_cannot_be_met_are_refused(
 def test_the_models_must_be_one_detector_and_at_most_one_face_network(
     tiny_detector: Path, tiny_face: Path
 ) -> None:
-    with pytest.raises(InputError, match="no detector among the models; they are for: face"):
+    with pytest.raises(InputError, match="they are for: face; add one, such as vultus-det-s"):
         Analyzer("cpu", [tiny_face])
     with pytest.raises(InputError, match="two models for the task 'face'"):
         Analyzer("cpu", [tiny_detector, tiny_face, tiny_face])

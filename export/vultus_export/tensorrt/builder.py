@@ -99,6 +99,9 @@ def _configure(bindings: Bindings, builder: Any, config: Any, request: Request) 
     trt = bindings.trt
     if bindings.has("BuilderFlag", "TF32"):
         config.clear_flag(trt.BuilderFlag.TF32)  # FP32 in the model means FP32, not 10 bits of mantissa
+    if bindings.has("BuilderFlag", "REQUIRE_USER_ALLOCATION"):
+        # TensorRT-RTX can be captured into a CUDA graph only when it allocates nothing while it runs.
+        config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
     if request.workspace is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, request.workspace << 20)
     if request.version_compatible:
