@@ -12,6 +12,7 @@ from vultus_export.bundle.command import bundle, bundle_key
 from vultus_export.console import clear_errors, result_console
 from vultus_export.fuse.command import fuse
 from vultus_export.gates.command import check
+from vultus_export.pull.command import pull
 from vultus_export.tensorrt.command import engine
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ app.command("bundle-key")(bundle_key)
 app.command("check")(check)
 app.command("engine")(engine)
 app.command("fuse")(fuse)
+app.command("pull")(pull)
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""Published models that are fetched by their owners' packages, checked and exported here, never shipped."""
