@@ -24,7 +24,9 @@ _HOMES = {
     "FACIAL_HAIR": "types",
     "GENDERS": "types",
     "Analyzer": "pipeline",
+    "DeviceArray": "cuda.frames",
     "DeviceError": "errors",
+    "DeviceFrame": "cuda.tensors",
     "Frame": "types",
     "InputError": "errors",
     "ModelError": "errors",
@@ -39,6 +41,8 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
+    from vultus.cuda.frames import DeviceArray
+    from vultus.cuda.tensors import DeviceFrame
     from vultus.errors import (
         DeviceError,
         InputError,
@@ -71,7 +75,9 @@ __all__ = [
     "FACIAL_HAIR",
     "GENDERS",
     "Analyzer",
+    "DeviceArray",
     "DeviceError",
+    "DeviceFrame",
     "Frame",
     "InputError",
     "ModelError",

@@ -187,7 +187,8 @@ def _opened(
 
         try:
             with ExitStack() as own:
-                pipeline = open_on_device(paths, attributes, min_score, own)
+                chosen = "chosen because a GPU is there" if device == "auto" else ""
+                pipeline = open_on_device(paths, attributes, min_score, own, why=chosen)
                 stack.push(own.pop_all())
                 return pipeline
         except DeviceError as error:

@@ -18,16 +18,16 @@ class _Opened(Protocol):
     def spec(self) -> ModelSpec: ...
 
 
-Model = TypeVar("Model", bound=_Opened)
+_Model = TypeVar("_Model", bound=_Opened)
 
 
-def by_task(models: Iterable[tuple[str, Model]]) -> dict[str, Model]:
+def by_task(models: Iterable[tuple[str, _Model]]) -> dict[str, _Model]:
     """Return opened models, which come with the names of their files, by the task of their specs.
 
     Raises InputError when there is no detector or two models for one task, SpecError for a model that this vultus
     cannot decode.
     """
-    found: dict[str, Model] = {}
+    found: dict[str, _Model] = {}
     for where, model in models:
         check_spec(model.spec, where)
         task = model.spec.task

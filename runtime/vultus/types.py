@@ -172,8 +172,10 @@ class Result:
     """What the pipeline found in one frame.
 
     faces: dtype FACE, sorted by falling score, coordinates in frame pixels; owned by the caller.
-    milliseconds: wall time of each stage that ran, by name.
-    ran_on: engine and device that really ran each network stage, by stage name.
+    milliseconds: time of each stage that ran, by name: wall time on the host, device time by events on a GPU.
+    ran_on: what really ran each stage, by name, and why where "auto" chose: engine and device of the network stages
+    `detect` and `face`; on the device path also what ran everything between them. A stage that is not named ran on
+    the host.
     """
 
     index: int

@@ -144,7 +144,7 @@ def test_describe_refuses_faces_without_points(analyzer: Analyzer) -> None:
 )
 def test_what_is_no_picture_is_refused(analyzer: Analyzer, picture: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        analyzer(picture)  # type: ignore[arg-type]
+        analyzer(picture)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +182,47 @@ def test_the_models_must_be_one_detector_and_at_most_one_face_network(
 
 def test_specs_are_those_of_the_files(analyzer: Analyzer) -> None:
     assert analyzer.specs == {"detector": tiny.DETECTOR, "face": tiny.FACE_NETWORK}
+
+
+def test_a_stream_of_pictures_gives_their_results_in_order(analyzer: Analyzer) -> None:
+    frames = [Frame(tiny.squares(160, 96, *[(32 * x, 0) for x in range(i)]), index=i) for i in range(4)]
+    results = list(analyzer.stream(iter(frames)))
+    assert [(result.index, len(result.faces)) for result in results] == [(i, i) for i in range(4)]
+    assert list(analyzer.stream([])) == []
+
+
+def test_what_a_source_raises_comes_after_the_results_before_it(analyzer: Analyzer) -> None:
+    def source() -> Iterator[np.ndarray]:
+        yield ONE
+        raise OSError("the camera is gone")
+
+    results = analyzer.stream(source())
+    assert len(next(results).faces) == 1
+    with pytest.raises(OSError, match="the camera is gone"):
+        next(results)
+
+
+def test_pictures_on_a_gpu_are_refused_on_the_cpu(analyzer: Analyzer) -> None:
+    frame = vultus.DeviceFrame(4096, 160, 96, 480)
+    message = "takes pictures from the host, the DeviceFrame lies on a GPU; ask for device='cuda' or copy it"
+    for use in (analyzer, analyzer.detect, lambda picture: next(analyzer.stream([picture]))):
+        with pytest.raises(InputError, match=message):
+            use(frame)
+
+
+def test_a_gpu_that_cannot_be_had_is_an_error_and_auto_says_why(
+    tiny_models: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = "the NVIDIA driver finds no GPU"
+    for module in ("vultus.pipeline", "vultus.cuda.driver"):
+        monkeypatch.setattr(f"{module}.cuda_problem", lambda: why)
+    with pytest.raises(vultus.DeviceError, match=f"'cuda' was asked for, but {why}; ask for 'cpu' or 'auto'"):
+        Analyzer("cuda", tiny_models)
+    with pytest.raises(vultus.DeviceError, match="device 'tpu' is unknown; expected one of auto, cpu, cuda"):
+        Analyzer("tpu", tiny_models)
+    with Analyzer("auto", tiny_models) as analyzer:
+        assert analyzer.driver is None
+        assert all(ran.endswith(f"(chosen because {why})") for ran in analyzer(ONE).ran_on.values())
 
 
 def test_two_threads_on_one_analyzer_is_an_error(analyzer: Analyzer) -> None:

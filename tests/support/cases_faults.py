@@ -188,6 +188,8 @@ def lost() -> None:
         device.close()
     assert len(told) == 3, told
     assert all("CUDA_ERROR_LAUNCH_FAILED" in text for text in told), told
+    with tiny_models() as models, Analyzer("cuda", models) as device:
+        assert len(device(crowd(3)).faces) == 3, "once the lost one is closed another starts afresh"
 
 
 def out_of_memory() -> None:
@@ -203,9 +205,16 @@ def out_of_memory() -> None:
             ("cuStreamCreate", 2),
             ("cuEventCreate", 2),
             ("cuGraphInstantiate", 2),
+            ("cuModuleGetFunction", 500),
         ):
             tried += each_failure(name, code, models)
         assert tried > 60, tried
+        with Analyzer("auto", models) as analyzer:
+            ran = analyzer(crowd(1)).ran_on
+            assert all("on Fake" in ran[stage] for stage in ("detect", "face")), ran
+            assert all(
+                ran[stage].endswith("(chosen because a GPU is there)") for stage in ("detect", "face")
+            ), ran
         fail("cuMemAlloc", 3, 2)
         with Analyzer("auto", models, threads=1) as analyzer:
             result = analyzer(crowd(3))

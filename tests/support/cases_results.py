@@ -50,7 +50,7 @@ def photograph() -> None:
         assert list(ran) == stages, ran
         assert "ONNX Runtime" in ran["detect"], ran
         assert "CUDA kernels on Fake" in ran["letterbox"], ran
-        assert ran["upload"] == f"page-locked copy to {driver_of(device).info.name}", ran
+        assert ran["upload"] == f"{driver_of(device).info.name} (copy from page-locked memory)", ran
         assert list(device(picture).milliseconds) == [
             "upload",
             "letterbox",
@@ -180,7 +180,7 @@ def mapped() -> None:
         result = device(crowd(2))
         same(result, host(crowd(2)))
         assert calls("cuMemcpyAsync") == before + 1, "the records alone are copied"
-        assert result.ran_on["upload"].startswith("mapped memory of"), result.ran_on
+        assert result.ran_on["upload"].endswith("(mapped memory)"), result.ran_on
     nothing_left()
 
 

@@ -27,25 +27,25 @@ SIZES, GEOMETRIES = 8, 16
 """How many network input sizes, and how many frame geometries of each, stay prepared; the oldest goes."""
 
 
-class Closable(Protocol):
+class _Closable(Protocol):
     """Something that owns device memory."""
 
     def close(self) -> None:
         """Free it."""
 
 
-Key = TypeVar("Key")
-Value = TypeVar("Value", bound=Closable)
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value", bound=_Closable)
 
 
-class Kept(Generic[Key, Value]):
+class Kept(Generic[_Key, _Value]):
     """The things made last, by key; the one that was not used for longest is closed when there are too many."""
 
     def __init__(self, most: int, settle: Callable[[], None]) -> None:
         self._most, self._settle = most, settle
-        self._things: OrderedDict[Key, Value] = OrderedDict()
+        self._things: OrderedDict[_Key, _Value] = OrderedDict()
 
-    def get(self, key: Key, make: Callable[[], Value]) -> Value:
+    def get(self, key: _Key, make: Callable[[], _Value]) -> _Value:
         """Return the thing of a key, made when it is not there; `settle` runs before another is closed."""
         if key not in self._things:
             while len(self._things) >= self._most:

@@ -30,11 +30,13 @@ def open_on_device(
     min_score: float | None,
     stack: ExitStack,
     open_engine: Callable[[str | Path, Driver], DeviceEngine] = open_device_engine,
+    why: str = "",
 ) -> DevicePipeline | HostPipeline:
     """Open models on the first GPU; return the fused pipeline, or the host's with engines on the GPU.
 
-    What was opened is closed with the stack. Raises DeviceError when there is no GPU, driver package, engine or
-    kernel for this, ModelError, SpecError or InputError when the models do not suit.
+    What was opened is closed with the stack. why: what made the GPU the place, for `Result.ran_on`.
+    Raises DeviceError when there is no GPU, driver package, engine or kernel for this, ModelError, SpecError or
+    InputError when the models do not suit.
     """
     driver = stack.enter_context(closing(open_driver()))
     with driver.current():
@@ -45,9 +47,10 @@ def open_on_device(
         if lack := _without_kernels(engines["detector"].spec):
             files = {engine.spec.task: path for path, engine in opened}
             hosted = _hosted(driver, engines, Path(files["detector"]), open_engine, stack)
-            return HostPipeline(hosted, attributes, min_score, lack, driver)
+            reasons = "; ".join(filter(None, (why, lack)))
+            return HostPipeline(hosted, attributes, min_score, reasons, driver)
         kernels = stack.enter_context(closing(load_kernels(driver)))
-        pipeline = DevicePipeline(driver, kernels, engines["detector"], face, wanted, min_score)
+        pipeline = DevicePipeline(driver, kernels, engines["detector"], face, wanted, min_score, why=why)
         return stack.enter_context(closing(pipeline))
 
 

@@ -49,6 +49,7 @@ class DevicePipeline:
     The engines, the kernels and the driver are their owner's and outlive the pipeline. graphs: capture what is
     fixed where the engines allow it. timed: measure `Result.milliseconds` by events: upload, letterbox, detect and
     face (network and decoding, which are one graph), align, fetch, and more_faces for further passes.
+    why: what made this device the place, for `ran_on`.
     One pipeline serves one thread at a time; several share a device well.
     Raises DeviceError when the device refuses, and then holds nothing.
     """
@@ -63,6 +64,7 @@ class DevicePipeline:
         min_score: float | None = None,
         graphs: bool = True,
         timed: bool = True,
+        why: str = "",
     ) -> None:
         spec = detector.spec.detector
         if spec is None:
@@ -72,6 +74,7 @@ class DevicePipeline:
         self.driver, self.kernels = driver, kernels
         self.attributes = tuple(attributes) if face is not None else ()
         self._engines = [detector] if face is None else [detector, face]
+        self._why = f" ({why})" if why else ""
         self._closed, self._turn = False, 0
         self._pending: list[Pending | None] = [None] * SLOTS
         with driver.current(), ExitStack() as stack:
@@ -215,14 +218,14 @@ class DevicePipeline:
             if frame.stream is not None:
                 slot.uploaded.record(foreign_stream(frame.stream))
                 self.stream.wait(slot.uploaded)
-            return f"nothing to do: the pixels lie on {name}"
+            return f"{name} (nothing to copy, the pixels are there)"
         host = picture if isinstance(picture, Frame) else Frame(picture)  # type: ignore[arg-type]
         slot.marks.begin(self._copies)
         slot.frame = slot.upload.into_device(host, self._copies)
         slot.marks.end("upload", self._copies)
         slot.uploaded.record(self._copies)
         self.stream.wait(slot.uploaded)
-        return f"mapped memory of {name}" if slot.upload.mapped else f"page-locked copy to {name}"
+        return f"{name} ({'mapped memory' if slot.upload.mapped else 'copy from page-locked memory'})"
 
     def _enqueue(self, slot: Slot, upload: str, measure: bool) -> Pending:
         frame = slot.frame
@@ -307,14 +310,7 @@ class DevicePipeline:
 
     def _ran_on(self, upload: str, measured: bool) -> dict[str, str]:
         """Name what every stage ran on, in the order of the stages."""
-        info = self.driver.info
-        kernels = f"CUDA kernels on {info.name} ({self.kernels.origin}, {self.driver.package})"
-        ran = {
-            "upload": upload,
-            "letterbox": kernels,
-            "detect": self._engines[0].device,
-            "decode_boxes": kernels,
-        }
-        if measured:
-            ran |= {"align": kernels, "face": self._engines[1].device, "decode_faces": kernels}
-        return ran
+        kernels = f"CUDA kernels on {self.driver.info.name} ({self.kernels.origin}, {self.driver.package})"
+        networks = [engine.device + self._why for engine in self._engines]
+        ran = {"upload": upload, "letterbox": kernels, "detect": networks[0], "decode_boxes": kernels}
+        return ran | {"align": kernels, "face": networks[1], "decode_faces": kernels} if measured else ran
