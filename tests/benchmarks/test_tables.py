@@ -186,3 +186,16 @@ def test_two_tables_on_a_page_are_kept_apart() -> None:
 
 def test_a_table_is_markdown() -> None:
     assert table(("a", "b"), [("1", "2")]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
+
+
+@pytest.mark.parametrize(("fake", "quick"), [(True, False), (False, True)])
+def test_what_no_gpu_measured_is_refused(
+    project: Path, capsys: pytest.CaptureFixture[str], fake: bool, quick: bool
+) -> None:
+    result = {"device": {"fake": fake}, "parts": {"kernels": {"any": {"quick": quick}}}}
+    (project / "benchmarks/results/gpu-x.json").write_text(json.dumps(result))
+    assert run(project, "--check") == 1
+    assert (
+        "gpu-x.json is no measurement: it is of a quick run or of the tests' stand-in"
+        in capsys.readouterr().err
+    )
