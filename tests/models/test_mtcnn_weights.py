@@ -35,7 +35,7 @@ def test_networks_answer_as_the_published_ones(member: str, height: int, width: 
     ],
 )
 def test_other_weights_are_refused(name: str, value: torch.Tensor | None, words: str) -> None:
-    state = mtcnn_reference.random_states(3)["rnet"]
+    state = dict(mtcnn_reference.random_states(3)["rnet"])
     if value is None:
         del state[name]
     else:
