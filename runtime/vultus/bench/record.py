@@ -45,9 +45,10 @@ ScenarioName = Literal["single", "stream", "multistream", "offline"]
 Arrays = dict[str, npt.NDArray[np.int64]]
 """Raw samples by name, all int64 and one-dimensional; times in ns since the measured part of the run began.
 
-intended_ns, start_ns, end_ns, latency_ns: of each query, in order. dropped_ns: intended times of frames that were
-never analysed (stream). rss_ns, rss_bytes: resident memory through the run. stage/NAME: ns of a stage, one for each
-query that it ran in. windows_ns: median latency of each warm-up window.
+intended_ns, start_ns, end_ns: of each query, in order; its latency is end - intended. An offline run has the end of
+each frame alone. dropped_ns: intended times of frames that were never analysed (stream). rss_ns, rss_bytes: resident
+memory through the run. stage/NAME: ns that a stage took in each frame, -1 where it did not run. windows_ns: median
+time of a query in each window of the warm-up.
 """
 
 
@@ -161,7 +162,7 @@ class Latency:
 class Stage:
     """Time of one stage of a frame. where: whose clock timed it. term: trtexec's word for it, if it has one.
 
-    count: frames that it ran in. share: of the mean time of a frame.
+    count: frames that it ran in. share: of the mean time of a frame, None for work beside it, such as drawing.
     """
 
     name: str
@@ -170,7 +171,7 @@ class Stage:
     mean_ms: float
     p50_ms: float
     p90_ms: float | None
-    share: float
+    share: float | None
     term: Literal["H2D", "GPU compute", "D2H", "enqueue"] | None = None
 
 
