@@ -202,3 +202,16 @@ def host_decoder() -> None:
                 device(array)
             array.close()
     nothing_left()
+
+
+def cascade(folder: str) -> None:
+    """Three networks that make one detector, each on the device."""
+    random = np.random.default_rng(0)
+    coarse = random.integers(0, 256, (8, 9, 3)).astype(np.uint8)
+    scene = np.asarray(cv2.resize(coarse, (120, 90), interpolation=cv2.INTER_CUBIC), np.uint8)
+    with both([Path(folder) / "mtcnn.onnx"]) as (host, device):
+        want, got = host(scene), device(scene)
+        assert len(want.faces) >= 3
+        assert_faces_close(got.faces, want.faces)
+        assert "no CUDA kernel decodes 'mtcnn'" in got.ran_on["detect"], got.ran_on
+    nothing_left()

@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from vultus.cuda.driver import Driver, Stream
 from vultus.cuda.tensors import DeviceTensor
-from vultus.engines import open_engine
-from vultus.engines.ort import OnnxRuntimeEngine
+from vultus.engines.ort import OnnxRuntimeEngine, open_model
 from vultus.spec import ModelSpec
 
 __all__ = ["HostDeviceEngine", "open_on_device", "view"]
@@ -108,6 +107,4 @@ def launch_host(function: Any, stream: Stream) -> None:
 
 def open_on_device(path: Path, driver: Driver) -> HostDeviceEngine:
     """Open an ONNX file for the fake, as the modules of `vultus.engines.device` do for a GPU."""
-    engine = open_engine(path, "cpu", 1)
-    assert isinstance(engine, OnnxRuntimeEngine)
-    return HostDeviceEngine(engine, driver)
+    return HostDeviceEngine(open_model(path, "cpu", 1), driver)

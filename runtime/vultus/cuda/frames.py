@@ -61,7 +61,8 @@ def lies_on_device(picture: object) -> bool:
         return False
     if isinstance(picture, (DeviceFrame, DeviceArray)):
         return True
-    return hasattr(picture, "__cuda_array_interface__") or offers_dlpack(picture)
+    # DLPack first: PyTorch's other interface raises for what it does not hand over.
+    return offers_dlpack(picture) or hasattr(picture, "__cuda_array_interface__")
 
 
 def geometry_of(frame: DeviceFrame) -> Geometry:
