@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 __all__ = ["children", "integer", "reason", "scaled", "text"]
 
+# A sensor whose part is switched off answers EAGAIN, which Python's file objects turn into None in the place of
+# bytes; os.read raises it. O_NONBLOCK keeps a pipe in the place of a file from stopping us.
+FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+PIECE = 1 << 16
+
+
+def _content(path: Path) -> bytes:
+    descriptor = os.open(path, FLAGS)
+    try:
+        pieces = []
+        while piece := os.read(descriptor, PIECE):
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(descriptor)
+
 
 def text(path: Path) -> str | None:
-    """Return what a file says, without the surrounding blanks and the zero bytes of a device tree, or None.
-
-    A sensor whose part is switched off answers EAGAIN, and one that was unplugged ENODEV: both are None.
-    """
+    """Return what a file says, without the blanks around it and the zero byte that ends a device tree's, or None."""
     try:
-        return path.read_bytes().decode("utf-8", "replace").strip("\0 \t\r\n")
+        return _content(path).decode("utf-8", "replace").strip("\0 \t\r\n")
     except OSError:
         return None
 
@@ -23,7 +37,7 @@ def text(path: Path) -> str | None:
 def integer(path: Path) -> int | None:
     """Return the whole number that a file holds, or None."""
     try:
-        return int(path.read_bytes())
+        return int(_content(path))
     except (OSError, ValueError):
         return None
 
@@ -37,7 +51,7 @@ def scaled(path: Path, factor: float) -> float | None:
 def reason(path: Path) -> str:
     """Return why a number cannot be read from a file, empty when it can."""
     try:
-        content = path.read_bytes()
+        content = _content(path)
         int(content)
     except OSError as error:
         return error.strerror or type(error).__name__
@@ -55,4 +69,5 @@ def children(folder: Path, pattern: str, fits: Callable[[Path], bool] = lambda p
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]
+    parts = re.split(r"(\d+)", str(path))
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
