@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 
 
-class Precision(str, Enum):
+class _Precision(str, Enum):
     """What a master can be lowered to."""
 
     fp16 = "fp16"
@@ -107,7 +107,7 @@ def _quantize(
     master: Annotated[
         Path, typer.Argument(help="FP32 model with its spec inside, or the name of an installed one.")
     ],
-    precision: Annotated[Precision, typer.Option("--precision", help="What to compute in.")],
+    precision: Annotated[_Precision, typer.Option("--precision", help="What to compute in.")],
     out: Out,
     calibration: Annotated[
         Path | None, typer.Option("--calibration", help="Folder of pictures to calibrate and measure on.")

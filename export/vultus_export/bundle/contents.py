@@ -64,7 +64,20 @@ def chosen_models(models: Sequence[Path] = (), precisions: Sequence[str] = ()) -
     """
     named = [_existing(path) for path in models or default_models()]
     files = [_in_precision(path, precision, named) for path in named for precision in precisions] or named
-    return [_source(path, named) for path in dict.fromkeys(files)]
+    sources = [_source(path, named) for path in dict.fromkeys(files)]
+    return [part for source in sources for part in (source, *_later(source))]
+
+
+def _later(first: Source) -> list[Source]:
+    """Return the later networks of a cascade, which lie beside its first one and share its card."""
+    cascade = first.spec.detector.cascade if first.spec.detector else None
+    files = [first.file.with_name(name + first.file.suffix) for name in cascade.stages] if cascade else []
+    for file in files:
+        if not file.is_file():
+            raise ModelError(
+                f"{first.file} needs {file.name} beside it; copy the files of the cascade together"
+            )
+    return [Source(file, spec_from_onnx(file), first.card, None) for file in files]
 
 
 def parts_of(sources: Sequence[Source]) -> dict[str, Part]:

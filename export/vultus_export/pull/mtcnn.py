@@ -62,6 +62,9 @@ def pull_mtcnn(folder: Path, given: Path | None = None, package: Package = PACKA
     ]
     made = export_networks(networks, folder)
     write_whole(folder / "mtcnn.md", _card(contracts[0], made, licence).encode())
+    texts = folder / "LICENSES"  # where `vultus-export bundle` looks for them
+    texts.mkdir(exist_ok=True)
+    write_whole(texts / f"{contracts[0].licence}.txt", licence.encode())
     return made
 
 

@@ -15,6 +15,7 @@ from vultus.engines import Engine, open_engine
 from vultus.errors import InputError, ModelError
 from vultus.onnxfile import spec_from_onnx
 from vultus.spec import ModelSpec
+from vultus.stages import DECODERS
 from vultus.zoo import default_models
 from vultus_export.exporter import OPSET, finish
 from vultus_export.files import load_model, save_model
@@ -165,6 +166,10 @@ def _master(path: Path, precision: str) -> tuple[onnx.ModelProto, ModelSpec]:
     spec = spec_of(model, str(path))
     if spec.precision != "fp32":
         raise ModelError(f"{path} is {spec.precision} already; lower the FP32 master instead")
+    if spec.detector and (spec.detector.cascade or spec.detector.decoder not in DECODERS):
+        raise InputError(
+            f"{path} is one network of a cascade; such detectors run as they are, in fp32: lower another one"
+        )
     version = next(item.version for item in model.opset_import if item.domain == "")
     if version < OLDEST_OPSET:
         try:

@@ -13,7 +13,7 @@ from vultus_models.detector import network as plain
 __all__ = ["KINDS", "network", "spec"]
 
 
-class Kind(Protocol):
+class _Kind(Protocol):
     """A module with one detector network."""
 
     def network(self, config: dict[str, Any]) -> nn.Module:
@@ -23,10 +23,10 @@ class Kind(Protocol):
         """Return the contract of the recipe's model."""
 
 
-KINDS = {"plain": cast(Kind, plain), "srn": cast(Kind, srn), "faceboxes": cast(Kind, faceboxes)}
+KINDS = {"plain": cast(_Kind, plain), "srn": cast(_Kind, srn), "faceboxes": cast(_Kind, faceboxes)}
 
 
-def _kind(config: dict[str, Any]) -> Kind:
+def _kind(config: dict[str, Any]) -> _Kind:
     name = config.get("model", {}).get("kind", "plain")
     if name not in KINDS:
         raise ValueError(f"detector of kind {name!r} is unknown; expected one of {', '.join(KINDS)}")

