@@ -234,14 +234,15 @@ class Curve:
 
 @dataclass(frozen=True)
 class Rail:
-    """A power rail through the run. board: whether this is the board's input, which all others are part of."""
+    """A power rail through the run. scope: what it carries. board: whether all other rails are part of it."""
 
     name: str
     source: str
     joules: float
     mean_watts: float
-    peak_watts: float
+    peak_watts: float | None
     board: bool = False
+    scope: Literal["board", "module", "part"] = "part"
 
 
 @dataclass(frozen=True)

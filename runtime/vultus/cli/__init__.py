@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vultus.cli import doctor, models, run, selftest
+from vultus.cli import bench, doctor, models, run, selftest
 
 __all__ = ["app", "main"]
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command(epilog="Example: vultus run photos --draw drawn --json faces.jsonl")(run.run)
 app.command(epilog="Example: vultus doctor --json")(doctor.doctor)
 app.command(epilog="Example: vultus selftest --device cuda")(selftest.selftest)
+app.add_typer(bench.bench, name="bench", epilog="Example: vultus bench single --quick")
 app.add_typer(models.models, name="models", epilog="Example: vultus models list")
 
 
