@@ -22,7 +22,7 @@ WIDTH, HEIGHT, FACES = 1920, 1080, 8
 CHAIN = ("vultus_candidates", "vultus_rank", "vultus_overlaps", "vultus_suppress")
 """Kernels that hand counters on and set them back at the end: launched again one by one they would run out of room."""
 
-IN_TURN = 24
+IN_TURN = 48
 """Frames at different addresses, together larger than the cache of any device."""
 
 

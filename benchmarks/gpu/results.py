@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
 from collections.abc import Sequence
@@ -108,7 +109,8 @@ def part_entry(session: Session, part: str, found: dict[str, Any], seconds: floa
     """Return one part's entry with where it comes from."""
     return {
         "vultus": __version__,
-        "commit": commit_of(),
+        # A copy without its .git cannot tell, so whoever made the copy may.
+        "commit": commit_of() or os.environ.get("VULTUS_COMMIT"),
         "quick": session.asked.quick,
         "seconds": round(seconds, 1),
         **networks_entry(session, part),

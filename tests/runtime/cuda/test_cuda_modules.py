@@ -15,6 +15,7 @@ from vultus.cuda import build
 from vultus.cuda.nvrtc import Nvrtc, find_compilers
 from vultus.cuda.sources import (
     ARCHITECTURES,
+    FATBIN,
     built,
     fatbin,
     kernel_names,
@@ -61,7 +62,7 @@ def test_the_machine_code_is_for_every_architecture_and_small() -> None:
     found = list(images(fatbin()))
     assert sorted(number for kind, number in found if kind == CUBIN) == sorted(ARCHITECTURES)
     assert [number for kind, number in found if kind == PTX] == [min(ARCHITECTURES)]
-    assert Path(build.FATBIN).stat().st_size < LARGEST_PACKED
+    assert FATBIN.stat().st_size < LARGEST_PACKED
 
 
 def test_every_kernel_is_in_every_image() -> None:
