@@ -5,6 +5,7 @@ The networks, the kernels, the driver layer and the pipeline are the shipped one
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import threading
@@ -252,4 +253,15 @@ def recovers() -> None:
         for count in (1, 5):
             same(device(crowd(count)), host(crowd(count)))
         same(device(crowd(2, 640, 480)), host(crowd(2, 640, 480)))
+        picture = DlpackArray(CudaArray(driver_of(device), crowd(1)))
+        device(picture)
+        waits: list[int] = []
+        before = calls("cuStreamSynchronize")
+        picture.on_release = lambda: waits.append(calls("cuStreamSynchronize") - before)
+        fail("cuGraphLaunch", 1, 1)
+        with pytest.raises(DeviceError, match="cuGraphLaunch"):
+            device(picture)
+        gc.collect()
+        assert waits == [2], "a picture is given back only when nothing that was enqueued can read it"
+        picture.array.close()
     nothing_left()

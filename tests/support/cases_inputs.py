@@ -115,10 +115,10 @@ def device_order() -> None:
         stream, staging = driver.stream(), driver.allocate_host(picture.nbytes)
         staging.array[:] = picture.ravel()
         array = CudaArray(driver, np.zeros_like(picture))
-        driver.copy(array.pointer, staging.pointer, picture.nbytes, stream)
         array.version, array.stream = 3, stream.handle
         blank = CudaArray(driver, np.zeros_like(picture))
         assert len(device(blank).faces) == 0  # the geometry is prepared
+        driver.copy(array.pointer, staging.pointer, picture.nbytes, stream)
         before = calls("cuStreamSynchronize")
         assert_same_faces(device(array).faces, host(picture).faces)
         assert calls("cuStreamSynchronize") == before

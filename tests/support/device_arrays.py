@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,7 @@ class DlpackArray:
         self.array, self.device, self.type = array, device, (code, bits, lanes)
         self.asked: list[object] = []
         self.released = 0
+        self.on_release: Callable[[], None] = lambda: None
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return self.device
@@ -106,6 +108,7 @@ def dlpack_capsule(owner: DlpackArray, offset: int = 0) -> object:
 
     def release(_: object) -> None:
         owner.released += 1
+        owner.on_release()
         del _alive[address]
 
     function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(release)

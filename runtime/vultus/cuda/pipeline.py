@@ -193,6 +193,8 @@ class DevicePipeline:
                 with suppress(DeviceError):
                     self._copies.synchronise()
                     self.stream.synchronise()
+                for slot, pending in zip(self._slots, self._pending, strict=True):
+                    slot.frame = slot.frame if pending else None
                 raise
 
     def _warm_up(self) -> None:
