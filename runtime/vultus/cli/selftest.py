@@ -19,7 +19,7 @@ __all__ = ["selftest"]
 _MARKS = {"ok": "ok     ", "failed": "FAILED ", "skipped": "skipped"}
 
 
-class SelftestDevice(str, Enum):
+class _Device(str, Enum):
     """What can be tested."""
 
     cuda = "cuda"
@@ -28,7 +28,7 @@ class SelftestDevice(str, Enum):
 
 def selftest(
     device: Annotated[
-        SelftestDevice | None, typer.Option(help="What to test; the GPU where there is one.")
+        _Device | None, typer.Option(help="What to test; the GPU where there is one.")
     ] = None,
     frames: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Frames of the endurance run.")

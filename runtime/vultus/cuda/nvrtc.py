@@ -16,7 +16,7 @@ from pathlib import Path
 from vultus.cuda.sources import ARCHITECTURES, kernel_sources, translation_unit
 from vultus.errors import DeviceError
 
-__all__ = ["OPTIONS", "Nvrtc", "check_kernels", "find_compilers"]
+__all__ = ["OPTIONS", "Nvrtc", "check_kernels", "find_compilers", "main"]
 
 OPTIONS = ("--std=c++17", "--fmad=false")
 """What every compile is given: products and sums are fused only where the source says so."""
