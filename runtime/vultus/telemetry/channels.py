@@ -15,6 +15,7 @@ from vultus.telemetry.gpu import load_file
 from vultus.telemetry.load import BusyShare, OwnShare, memory, rss
 from vultus.telemetry.nvml import GRAPHICS, SENSOR_GPU, Nvml
 from vultus.telemetry.rails import rail_sources
+from vultus.telemetry.thermal import zone_celsius, zone_reason
 
 __all__ = ["UNITS", "Channel", "Kind", "find_channels"]
 
@@ -92,7 +93,9 @@ def _power(root: Path, nvml: Nvml | None) -> Iterator[Channel]:
 
 def _temperatures(root: Path) -> Iterator[Channel]:
     for folder in children(root / "sys/class/thermal", "thermal_zone*"):
-        yield _file("temperature", text(folder / "type") or folder.name, "thermal", folder / "temp", 1e-3)
+        path = folder / "temp"
+        name = text(folder / "type") or folder.name
+        yield Channel("temperature", name, "thermal", partial(zone_celsius, path), partial(zone_reason, path))
 
 
 def _clocks(root: Path) -> Iterator[Channel]:
@@ -118,10 +121,15 @@ def _may_slow(folder: Path) -> bool:
 def _load(root: Path) -> Iterator[Channel]:
     yield Channel("load", "cpu", "proc", BusyShare(root))
     yield Channel("load", "self", "proc", OwnShare())
-    yield Channel("memory", "available", "proc", lambda: memory(root).get("MemAvailable"))
-    yield Channel("memory", "self", "proc", partial(rss, root))
+    available, own = partial(_available, root), partial(rss, root)
+    yield Channel("memory", "available", "proc", available, lambda: "/proc/meminfo does not tell it")
+    yield Channel("memory", "self", "proc", own, lambda: "/proc/self/status does not tell it")
     if path := load_file(root):
         yield _file("load", "gpu", "sysfs", path, 1e-3)
+
+
+def _available(root: Path) -> float | None:
+    return memory(root).get("MemAvailable")
 
 
 def _file(kind: Kind, name: str, source: str, path: Path, factor: float) -> Channel:

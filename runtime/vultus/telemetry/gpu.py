@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def _by_sysfs(root: Path) -> Gpu | None:
 def load_file(root: Path) -> Path | None:
     """Return the file in which a Jetson tells its GPU's load in thousandths, None where it has none."""
     beside = [folder / "device/load" for folder in gpu_folders(root)]
-    return next((path for path in [*(root / name for name in LOADS), *beside] if path.exists()), None)
+    return next((path for path in [*(root / name for name in LOADS), *beside] if os.path.exists(path)), None)
 
 
 def _joined(told: Gpu, seen: Gpu) -> Gpu:

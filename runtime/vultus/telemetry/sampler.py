@@ -17,13 +17,15 @@ __all__ = ["Sampler"]
 
 CAPACITY = 8192  # rows: 27 minutes at 5 Hz before every second one is dropped
 PATIENCE = 2.0  # seconds that stop() waits for a sensor that hangs
+SILENT, AGAIN = 5, 10  # rows without an answer, after which a channel is asked in every tenth row alone
 
 
 class Sampler:
     """Reads channels at a steady rate in a daemon thread, from `start` or `with` to `stop`.
 
-    channels: what to read; a channel that fails or vanishes leaves NaN. hz: rows a second; a row that comes late
-    is not made up for. capacity: rows that are kept; when they are full, every second one is dropped and the rate
+    channels: what to read; a channel that fails or vanishes leaves NaN, and one that stays silent is
+    asked less often, since refusing takes a sensor long. hz: rows a second; a row that comes late is not made up
+    for. capacity: rows that are kept; when they are full, every second one is dropped and the rate
     is halved, so that a run of any length fits and is covered whole.
     """
 
@@ -36,7 +38,8 @@ class Sampler:
         self._period = 1.0 / hz
         self._times = np.zeros(capacity, np.int64)
         self._values = np.full((capacity, len(self.channels)), np.nan)
-        self._count = 0
+        self._silent = [0] * len(self.channels)
+        self._rows = self._count = 0
         self._cpu = 0.0
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -91,7 +94,8 @@ class Sampler:
 
     def _row(self) -> None:
         began, stamp = time.thread_time(), time.perf_counter_ns()
-        values = [_number(channel) for channel in self.channels]
+        values = [self._number(index) for index in range(len(self.channels))]
+        self._rows += 1
         with self._lock:
             if self._count == len(self._times):
                 self._thin_out()
@@ -105,10 +109,12 @@ class Sampler:
         self._values[:kept] = self._values[: self._count : 2].copy()
         self._count, self._period = kept, self._period * 2
 
-
-def _number(channel: Channel) -> float:
-    try:
-        value = channel.read()
-    except Exception:  # a reader that someone else wrote must not end the run
-        return float("nan")
-    return float("nan") if value is None else float(value)
+    def _number(self, index: int) -> float:
+        if self._silent[index] >= SILENT and self._rows % AGAIN:
+            return float("nan")
+        try:
+            value = self.channels[index].read()
+        except Exception:  # a reader that someone else wrote must not end the run
+            value = None
+        self._silent[index] = self._silent[index] + 1 if value is None else 0
+        return float("nan") if value is None else float(value)

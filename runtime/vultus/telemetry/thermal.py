@@ -9,10 +9,12 @@ from pathlib import Path
 
 from vultus.telemetry.files import children, integer, reason, scaled, text
 
-__all__ = ["Cooler", "Trip", "Zone", "read_coolers", "read_zones", "throttled"]
+__all__ = ["Cooler", "Trip", "Zone", "read_coolers", "read_zones", "throttled", "zone_celsius", "zone_reason"]
 
 # Fans cool without slowing anything; the others are settings or warnings in the shape of a cooling device.
 NO_THROTTLE = re.compile(r".*fan.*|tcc offset|hot-surface-alert|lcd|.*backlight.*", re.IGNORECASE)
+
+OFF = -200.0
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,24 @@ def read_zones(root: Path = Path("/")) -> list[Zone]:
 
 def _zone(folder: Path) -> Zone:
     path = folder / "temp"
+    celsius = zone_celsius(path)
+    return Zone(
+        text(folder / "type") or folder.name,
+        celsius,
+        _trips(folder),
+        "" if celsius is not None else zone_reason(path),
+    )
+
+
+def zone_celsius(path: Path) -> float | None:
+    """Return the temperature in a zone's file; Orin's sensors tell -256 °C while their part is switched off."""
     celsius = scaled(path, 1e-3)
-    why = "" if celsius is not None else reason(path)
-    return Zone(text(folder / "type") or folder.name, celsius, _trips(folder), why)
+    return None if celsius is None or celsius <= OFF else celsius
+
+
+def zone_reason(path: Path) -> str:
+    """Return why a zone tells no temperature."""
+    return reason(path) or "its part is switched off"
 
 
 def _trips(folder: Path) -> tuple[Trip, ...]:
