@@ -21,6 +21,7 @@ USEFUL = {
     "pycuda": "in place of cuda-bindings, or for programs that pass its arrays",
     "cryptography": "pip install 'vultus[bundle]' for signed model bundles",
     "zstandard": "pip install 'vultus[bundle]' for model bundles",
+    "tensorrt-rtx-cu13-bindings": "pip install 'vultus[rtx]' for TensorRT-RTX engines",
     "onnx": "pip install 'vultus[export]' for exporting models",
     "torch": "pip install 'vultus[export]' for exporting models",
 }
