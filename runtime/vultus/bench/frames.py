@@ -33,9 +33,11 @@ SYNTHETIC = (640, 480)
 ROOM = 512 * 2**20
 """Bytes of pixels that are held: frames are decoded ahead, so that reading files is no part of the latency."""
 
+LARGEST = 16384
 VIDEO_FRAMES = 300
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
-DARKER = 6
+TURNS, DARKER = 4, 4
+"""Synthetic frames that take turns, and by how many grey levels each is darker: no cache holds a result twice."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Frames:
 
 
 def synthetic(faces: int = 1, size: tuple[int, int] = SYNTHETIC) -> Frames:
-    """Return four frames with so many copies of a portrait: as they are, mirrored, and both a little darker.
+    """Return four frames with so many copies of a portrait, each a little darker than the one before it.
 
     Raises InputError when so many faces do not fit into the size.
     """
@@ -65,9 +67,8 @@ def synthetic(faces: int = 1, size: tuple[int, int] = SYNTHETIC) -> Frames:
     if faces < 0:
         raise InputError(f"a frame holds 0 faces or more, not {faces}")
     plain = collage(width, height, faces)
-    darker = np.where(plain > DARKER, plain - DARKER, 0).astype(np.uint8)
-    pictures = (plain, plain[:, ::-1], darker, darker[:, ::-1])
-    frames = tuple(Frame(np.ascontiguousarray(picture), index=i) for i, picture in enumerate(pictures))
+    levels = (np.maximum(plain, step) - step for step in range(0, TURNS * DARKER, DARKER))
+    frames = tuple(Frame(np.asarray(level, np.uint8), index=index) for index, level in enumerate(levels))
     return Frames(frames, "synthetic", f"{faces} face{'' if faces == 1 else 's'}", faces)
 
 
@@ -75,9 +76,9 @@ def size_from_text(text: str) -> tuple[int, int]:
     """Return (width, height) of `640x480`; raises InputError for anything else."""
     width, _, height = text.lower().partition("x")
     if not (
-        width.isdecimal() and height.isdecimal() and 0 < int(width) <= 16384 and 0 < int(height) <= 16384
+        text.isascii() and all(side.isdecimal() and 0 < int(side) <= LARGEST for side in (width, height))
     ):
-        raise InputError(f"a size is written WIDTHxHEIGHT, such as 1280x720, up to 16384; got {text!r}")
+        raise InputError(f"a size is written WIDTHxHEIGHT, such as 1280x720, up to {LARGEST}; got {text!r}")
     return int(width), int(height)
 
 

@@ -55,8 +55,8 @@ def _run(tool: str, *arguments: str) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DeviceError(f"the clocks cannot be locked: {command}: {error}") from error
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise DeviceError(f"the clocks cannot be locked: {command} ended with {done.returncode}: {said[-1:]}")
+        said = (done.stderr or done.stdout).strip().rpartition("\n")[2]
+        raise DeviceError(f"the clocks cannot be locked: {command} ended with {done.returncode}: {said}")
 
 
 @contextmanager

@@ -15,14 +15,14 @@ import numpy as np
 
 from vultus.bench.beside import Beside, fingerprint_here
 from vultus.bench.clock import SystemClock
-from vultus.bench.footprint import footprint
+from vultus.bench.footprint import ATTEMPTS, footprint
 from vultus.bench.frames import Frames
 from vultus.bench.leak import slope_of
 from vultus.bench.locking import locked_clocks
 from vultus.bench.origin import models_of, version_here
 from vultus.bench.record import Arrays, Counts, Footprint, Golden, Record, Scenario
 from vultus.bench.samples import Recorder, Samples, latency_of
-from vultus.bench.scenarios import one_query, run_scenario
+from vultus.bench.scenarios import LENGTHS, one_query, run_scenario
 from vultus.bench.stages import drawing_stage, stages_of
 from vultus.bench.verdict import judge
 from vultus.bench.warmup import WarmUp, warm_up
@@ -72,7 +72,8 @@ def measure(request: Request, say: Say = lambda text: None) -> tuple[Record, Arr
         # The analyzer is made first: a request that cannot be met shall fail before anything takes time.
         with Analyzer(request.device, request.models, threads=request.threads) as analyzer:
             say("starting fresh processes for the footprint")
-            taken = footprint(request.device, request.models, request.threads)
+            attempts = ATTEMPTS if request.scenario.seconds >= LENGTHS["quick"] else 1
+            taken = footprint(request.device, request.models, request.threads, attempts)
             done, beside = _driven(request, analyzer, say)
         say("writing down what was found")
         return _recorded(request, done, beside, taken, how)

@@ -76,7 +76,9 @@ def _rows(record: Record) -> Iterator[tuple[str, str, str]]:
     )
     energy = record.telemetry.energy
     if energy is not None:
-        yield "energy", f"{energy.joules_per_frame:.3g} J", f"a frame, on {energy.rail}"
+        whole = any(rail.board for rail in record.telemetry.rails if rail.name == energy.rail)
+        remark = f"a frame, on {energy.rail}{'' if whole else ', a part of the machine'}"
+        yield "energy", f"{energy.joules_per_frame:.3g} J", remark
 
 
 def _stages(record: Record) -> Table:
