@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
+from vultus.cli.bench_compare import compare
 from vultus.cli.console import ExitCode, clean_exit, error_console, output_console, say
 from vultus.cli.run import Device
 from vultus.errors import InputError
@@ -136,6 +137,7 @@ def measure(
 
 for _name, _help in SCENARIOS.items():
     bench.command(_name, help=f"{_help}\n\n{(measure.__doc__ or '').split(chr(10), 2)[2]}")(measure)
+bench.command(epilog="Example: vultus bench compare before.json after.json --fail-over 5%")(compare)
 
 
 def _scenario(
