@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.provenance import REPOSITORY
-from vultus.cuda.sources import kernel_sources, sources_hash
+from vultus.cuda.code.sources import kernel_sources, sources_hash
 from vultus.errors import VultusError
 from vultus.selftest.golden import load_golden, save_golden
 from vultus.selftest.models import faces_found, installed_pairs, model_hashes
@@ -36,7 +36,7 @@ import sys
 from contextlib import closing
 import numpy as np
 from vultus.cuda.driver import open_driver
-from vultus.cuda.modules import load_kernels
+from vultus.cuda.code.modules import load_kernels
 from vultus.selftest.kernels import outputs_of_cases
 arrays = {{}}
 with closing(open_driver()) as driver, closing(load_kernels(driver)) as kernels:

@@ -10,8 +10,8 @@ from types import TracebackType
 
 from gpu.engines import KINDS, Networks, open_networks
 from harness.provenance import choose_models
+from vultus.cuda.code.modules import Kernels, load_kernels
 from vultus.cuda.driver import Driver, open_driver
-from vultus.cuda.modules import Kernels, load_kernels
 from vultus.cuda.pipeline import DevicePipeline
 from vultus.types import ATTRIBUTES
 

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vultus.cli import app
-from vultus.cuda.sources import kernel_sources, sources_hash
+from vultus.cuda.code.sources import kernel_sources, sources_hash
 from vultus.errors import InputError, ModelError
 from vultus.pipeline import Analyzer
 from vultus.selftest import golden, soak

@@ -10,7 +10,7 @@ import pytest
 from fake_cuda import run_with_fake
 from gpu.golden import kernel_arrays
 from shim import shim_library
-from vultus.cuda.sources import kernel_names, kernel_sources
+from vultus.cuda.code.sources import kernel_names, kernel_sources
 from vultus.selftest.golden import load_golden
 from vultus.selftest.kernels import differing_words
 

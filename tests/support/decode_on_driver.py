@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from decoding import detector, random_maps
 from vultus.cuda.boxes import BoxDecoder
+from vultus.cuda.code.modules import load_kernels
 from vultus.cuda.driver import DeviceMemory, Driver, open_driver
 from vultus.cuda.faces import Aligner, FaceDecoder
-from vultus.cuda.modules import load_kernels
 from vultus.cuda.tables import upload
 from vultus.cuda.tensors import DeviceTensor
 from vultus.geometry import letterbox_affine

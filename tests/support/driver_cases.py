@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from vultus.cuda.driver import Argument, Driver, Stream, open_driver
-from vultus.cuda.libcuda import LibCuda
+from vultus.cuda.driver.libcuda import LibCuda
 from vultus.errors import DeviceError
 
 __all__ = ["CASES", "opened", "probe"]
@@ -43,7 +43,7 @@ def opened(carrier: str) -> Driver:
     """Open the device over cuda-bindings, pycuda or the plain library."""
     if carrier != "libcuda":
         return open_driver(package=carrier)
-    from vultus.cuda import over_bindings
+    from vultus.cuda.driver import over_bindings
 
     return over_bindings.open_device(cuda=LibCuda())
 

@@ -8,9 +8,9 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
+from vultus.cuda.code.modules import Kernels, load_kernels
 from vultus.cuda.draw import BoxDrawer, palette_for
 from vultus.cuda.driver import Driver, Stream, open_driver
-from vultus.cuda.modules import Kernels, load_kernels
 from vultus.cuda.preprocess import Crops, Letterbox
 from vultus.cuda.tables import upload
 from vultus.cuda.tensors import DeviceFrame, DeviceTensor

@@ -18,7 +18,7 @@ import pytest
 __all__ = ["KERNELS", "compile_shim", "launch", "open_shim", "reverse_order", "shim_library"]
 
 HEADER = Path(__file__).parent / "cuda_shim" / "shim.h"
-KERNELS = Path(__file__).parents[2] / "runtime" / "vultus" / "cuda" / "kernels"
+KERNELS = Path(__file__).parents[2] / "runtime" / "vultus" / "cuda" / "code" / "kernels"
 OPTIONS = (
     *("-std=c++17", "-O2", "-fPIC", "-shared", "-ffp-contract=off", "-fno-strict-aliasing"),
     *("-ftls-model=local-dynamic", "-Wall", "-Wno-unknown-pragmas", "-Wno-unused-function"),

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shim import open_shim
+from vultus.cuda.code.modules import Kernels
 from vultus.cuda.driver import (
     Argument,
     DeviceInfo,
@@ -27,7 +28,6 @@ from vultus.cuda.driver import (
     Module,
     Stream,
 )
-from vultus.cuda.modules import Kernels
 from vultus.cuda.tensors import DeviceTensor
 from vultus.errors import DeviceError
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from vultus.spec import Head, InputSpec, ModelSpec
 from vultus.types import ETHNICITIES, EXPRESSIONS, FACIAL_HAIR, GENDERS
+from vultus_models.face.ages import learnt_code, written_code
 from vultus_models.face.group_age import GroupAge
 
-__all__ = ["LICENCE", "age_code", "heads", "outputs_of", "spec"]
+__all__ = ["LICENCE", "age_code", "heads", "learnt_outputs", "outputs_of", "spec"]
 
 LICENCE = (
     "weights for research and non-commercial use: the pictures that they were trained on are published "
@@ -18,14 +19,24 @@ _WIDTHS = {"landmarks": 136, "euler": 3, "percent": 1}
 
 
 def age_code(config: dict[str, Any]) -> GroupAge:
-    """Return the age encoding that a recipe asks for in its [model] table."""
-    model = config.get("model", {})
-    return GroupAge(0, int(model.get("ages", 101)), int(model.get("age_group", 11)))
+    """Return the age encoding that the network of a recipe gives to the runtime."""
+    return written_code(config)
 
 
 def heads(config: dict[str, Any]) -> tuple[Head, ...]:
-    """Return the heads of the network in the order of its outputs."""
-    code = age_code(config)
+    """Return the heads of the network in the order of its outputs: all, or those of `[model] heads`.
+
+    Raises ValueError when it names a head that there is not.
+    """
+    known = {head.output: head for head in _heads(age_code(config))}
+    wanted = config.get("model", {}).get("heads", list(known))
+    unknown = [name for name in wanted if name not in known]
+    if unknown or not wanted:
+        raise ValueError(f"heads {', '.join(unknown) or 'none'} are unknown; expected some of {', '.join(known)}")
+    return tuple(head for name, head in known.items() if name in wanted)
+
+
+def _heads(code: GroupAge) -> tuple[Head, ...]:
     return (
         Head("landmarks", "landmarks", "landmarks", count=68),
         Head("pose", "euler", "pose"),
@@ -45,6 +56,11 @@ def outputs_of(head: Head) -> int:
     if head.kind == "group_age":
         return head.count + head.group - 1
     return _WIDTHS.get(head.kind) or len(head.labels)
+
+
+def learnt_outputs(head: Head, config: dict[str, Any]) -> int:
+    """Return how many numbers a face a head learns with; for an age that may be fewer than it gives."""
+    return learnt_code(config).size if head.kind == "group_age" else outputs_of(head)
 
 
 def spec(config: dict[str, Any]) -> ModelSpec:

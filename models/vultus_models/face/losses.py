@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vultus_models.face.group_age import GroupAge
+from vultus_models.face.ages import AgeCode
+from vultus_models.face.crnet import Rating, plain
 
 __all__ = ["five_of", "losses", "wing"]
 
@@ -27,25 +28,29 @@ def five_of(landmarks: Tensor) -> Tensor:
     return torch.stack([*eyes, *(landmarks[:, k] for k in (30, 48, 54))], dim=1)
 
 
-def losses(out: dict[str, Tensor], batch: dict[str, Tensor], code: GroupAge) -> dict[str, Tensor]:
-    """Return the mean loss of every head over the faces that have its label (0 where none has)."""
-    marks = out["landmarks"].float().view(-1, 68, 2)
-    age = out["age"].float()
-    found = {
-        "landmarks": _known(batch["landmarks"], lambda m, t: wing(marks[m] - t).mean(dim=(1, 2))),
-        "five": _known(batch["five"], lambda m, t: wing(five_of(marks[m]) - t).mean(dim=(1, 2))),
-        "pose": _known(batch["pose"], lambda m, t: _pose(out["pose"].float()[m], t)),
-        "age": _known(batch["age"], lambda m, t: code.loss(age[m], t)),
-        "attractiveness": _known(batch["attractiveness"], lambda m, t: _percent(out["attractiveness"][m], t)),
+def losses(
+    out: dict[str, Tensor], batch: dict[str, Tensor], code: AgeCode, rate: Rating = plain
+) -> dict[str, Tensor]:
+    """Return the mean loss of every head that `out` has over the faces that have its label (0 where none has)."""
+    rules: dict[str, tuple[str, Callable[[], Tensor]]] = {
+        "landmarks": ("landmarks", lambda: _known(batch["landmarks"], lambda m, t: _away(_marks(out)[m], t))),
+        "five": ("landmarks", lambda: _known(batch["five"], lambda m, t: _away(five_of(_marks(out))[m], t))),
+        "pose": ("pose", lambda: _known(batch["pose"], lambda m, t: _pose(out["pose"].float()[m], t))),
+        "age": ("age", lambda: _known(batch["age"], lambda m, t: code.loss(out["age"].float()[m], t))),
+        "attractiveness": (
+            "attractiveness",
+            lambda: _known(batch["attractiveness"], lambda m, t: rate(out, m, t)),
+        ),
     }
     for name in ("gender", "ethnicity", "expression"):
-        found[name] = _classes(out[name].float(), batch[name])
+        rules[name] = (name, lambda name=name: _classes(out[name].float(), batch[name]))  # type: ignore[misc]
     for name, label in (("smile", "smile"), ("eyeglasses", "eyeglasses"), ("auxiliary", "attractive")):
-        found[name] = _binary(out[name].float()[:, 0], batch[label])
-    found["facial_hair"] = _known(
-        batch["facial_hair"], lambda m, t: _cross(out["facial_hair"].float()[m], t).mean(dim=1)
+        rules[name] = (name, lambda name=name, label=label: _binary(out[name].float()[:, 0], batch[label]))  # type: ignore[misc]
+    rules["facial_hair"] = (
+        "facial_hair",
+        lambda: _known(batch["facial_hair"], lambda m, t: _cross(out["facial_hair"].float()[m], t).mean(dim=1)),
     )
-    return found
+    return {name: rule() for name, (output, rule) in rules.items() if output in out}
 
 
 def _known(target: Tensor, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
@@ -56,10 +61,6 @@ def _known(target: Tensor, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
 
 def _pose(out: Tensor, target: Tensor) -> Tensor:
     return F.smooth_l1_loss(out, target, reduction="none", beta=0.05).mean(dim=1)
-
-
-def _percent(out: Tensor, target: Tensor) -> Tensor:
-    return F.smooth_l1_loss(out.float()[:, 0].sigmoid(), target, reduction="none", beta=0.1)
 
 
 def _classes(out: Tensor, target: Tensor) -> Tensor:

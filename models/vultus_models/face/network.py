@@ -8,16 +8,20 @@ part of the kernel; `fold` does that here and takes the batch norms in too, so t
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from vultus_models.face.heads import heads, outputs_of
+from vultus.spec import Head
+from vultus_models.face.ages import AgeForm
+from vultus_models.face.crnet import extra_outputs
+from vultus_models.face.heads import heads, learnt_outputs
 
-__all__ = ["Block", "FaceNet", "fold", "network"]
+__all__ = ["PLACED", "Block", "FaceNet", "HeadedNet", "fold", "network", "reduced", "stage"]
 
 STAGES = ((16, 1), (32, 2), (64, 3), (96, 2), (160, 1))
 """Width and number of blocks of each stage; the first block of every stage halves the side."""
@@ -44,8 +48,27 @@ class Block(nn.Module):
         return torch.relu(x + y if self.skip else y)
 
 
-class FaceNet(nn.Module):
-    """Trunk and heads. `forward` gives the raw outputs as a tuple in the order of the heads.
+class HeadedNet(nn.Module, ABC):
+    """A network with the heads of the FACE record. `forward` gives the outputs as a tuple in their order."""
+
+    heads: tuple[Head, ...]
+
+    @abstractmethod
+    def raw(self, x: Tensor) -> dict[str, Tensor]:
+        """Return everything that the losses read by name, also what only the training needs."""
+
+    def written(self, out: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the outputs as the runtime reads them."""
+        return out
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the outputs of crops (n, 3, side, side) in the order of the heads."""
+        out = self.written(self.raw(x))
+        return tuple(out[head.output] for head in self.heads)
+
+
+class FaceNet(HeadedNet):
+    """Trunk and heads.
 
     Landmarks and pose are read from the 7x7 map, where places are still told apart; the attributes from an
     embedding of the 4x4 map. `auxiliary` is a head that only the training uses.
@@ -59,19 +82,23 @@ class FaceNet(nn.Module):
         widths = [3, *(width for width, _ in stages)]
         self.heads = heads(config)
         self.stages = nn.ModuleList(
-            _stage(widths[k], width, blocks) for k, (width, blocks) in enumerate(stages)
+            stage(widths[k], width, blocks) for k, (width, blocks) in enumerate(stages)
         )
         side = int(model.get("side", 112)) >> (len(stages) - 1)
-        self.shape = _reduced(widths[-2], shape, side, PLACES)
-        self.embedding = _reduced(widths[-1], 64, (side + 1) // 2, embedding)
+        self.shape = reduced(widths[-2], shape, side, PLACES)
+        self.embedding = reduced(widths[-1], 64, (side + 1) // 2, embedding)
         self.drop: nn.Module = nn.Dropout(float(model.get("dropout", 0.1)))
         self.out = nn.ModuleDict(
             {
-                h.output: nn.Linear(PLACES if h.output in PLACED else embedding, outputs_of(h))
+                h.output: nn.Linear(PLACES if h.output in PLACED else embedding, learnt_outputs(h, config))
                 for h in self.heads
             }
         )
         self.auxiliary = nn.Linear(embedding, 1)
+        self.extra = nn.ModuleDict(
+            {name: nn.Linear(embedding, width) for name, width in extra_outputs(config).items()}
+        )
+        self.age_form = AgeForm(config)
 
     def raw(self, x: Tensor) -> dict[str, Tensor]:
         """Return every output by name, with the training's auxiliary one."""
@@ -80,20 +107,21 @@ class FaceNet(nn.Module):
         shape = self.shape(x)
         features = self.drop(self.embedding(self.stages[-1](x)))
         out = {name: head(shape if name in PLACED else features) for name, head in self.out.items()}
+        out |= {name: head(features) for name, head in self.extra.items()}
         return {**out, "auxiliary": self.auxiliary(features)}
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the raw outputs of crops (n, 3, side, side) in the order of the heads."""
-        out = self.raw(x)
-        return tuple(out[head.output] for head in self.heads)
+    def written(self, out: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the outputs with the age in the code that the runtime reads."""
+        return {**out, "age": self.age_form(out["age"])} if "age" in out else out
 
 
-def _stage(inside: int, outside: int, blocks: int) -> nn.Sequential:
+def stage(inside: int, outside: int, blocks: int) -> nn.Sequential:
+    """Return a stage of the trunk: blocks of one width, of which the first halves the side."""
     rest = (Block(outside, outside, 1) for _ in range(blocks - 1))
     return nn.Sequential(Block(inside, outside, 2), *rest)
 
 
-def _reduced(inside: int, channels: int, side: int, outside: int) -> nn.Sequential:
+def reduced(inside: int, channels: int, side: int, outside: int) -> nn.Sequential:
     """Return a map to vector step that keeps the places: fewer channels, then one dense layer."""
     return nn.Sequential(
         nn.Conv2d(inside, channels, 1, bias=False),
@@ -110,19 +138,28 @@ def network(config: dict[str, Any]) -> FaceNet:
     return FaceNet(config)
 
 
-def fold(trained: FaceNet) -> FaceNet:
+Net = TypeVar("Net", bound=HeadedNet)
+
+
+def fold(trained: Net) -> Net:
     """Return a copy for inference: batch norms and skips inside the kernels, dropout gone."""
     net = copy.deepcopy(trained).eval()
-    net.drop = nn.Identity()
+    for name, part in list(net.named_children()):
+        if isinstance(part, nn.Dropout):
+            setattr(net, name, nn.Identity())
     for block in [module for module in net.modules() if isinstance(module, Block)]:
         block.conv = _folded(block.conv, block.norm)
         if block.skip:
             nn.init.dirac_(identity := torch.empty_like(block.conv.weight))
             block.conv.weight.data += identity
         block.norm, block.skip = nn.Identity(), False
-    for reduced in (net.shape, net.embedding):
-        reduced[0], reduced[1] = _folded(reduced[0], reduced[1]), nn.Identity()
+    for part in [module for module in net.modules() if _is_normed(module)]:
+        part[0], part[1] = _folded(part[0], part[1]), nn.Identity()  # type: ignore[index,operator]
     return net
+
+
+def _is_normed(module: nn.Module) -> bool:
+    return isinstance(module, nn.Sequential) and [type(part) for part in module[:2]] == [nn.Conv2d, nn.BatchNorm2d]
 
 
 def _folded(conv: nn.Module, norm: nn.Module) -> nn.Conv2d:

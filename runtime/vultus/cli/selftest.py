@@ -27,9 +27,7 @@ class _Device(str, Enum):
 
 
 def selftest(
-    device: Annotated[
-        _Device | None, typer.Option(help="What to test; the GPU where there is one.")
-    ] = None,
+    device: Annotated[_Device | None, typer.Option(help="What to test; the GPU where there is one.")] = None,
     frames: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Frames of the endurance run.")
     ] = None,

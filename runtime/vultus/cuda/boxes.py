@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vultus.cuda.code.modules import Kernels
 from vultus.cuda.driver import Argument, Driver, Stream
-from vultus.cuda.modules import Kernels
 from vultus.cuda.tables import RECORD_WORDS, record_word, upload
 from vultus.cuda.tensors import DeviceTensor
 from vultus.decode.anchors import VALUES, anchors_per_cell, cell_offsets, logit_of

@@ -11,9 +11,9 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 
 from vultus.cuda.boxes import BoxDecoder
+from vultus.cuda.code.modules import Kernels
 from vultus.cuda.driver import Driver, Stream
 from vultus.cuda.frames import Geometry, geometry_of
-from vultus.cuda.modules import Kernels
 from vultus.cuda.preprocess import Letterbox
 from vultus.cuda.replay import Replay
 from vultus.cuda.slots import Slot

@@ -8,8 +8,8 @@ from ctypes import c_int, c_void_p
 import numpy as np
 import numpy.typing as npt
 
+from vultus.cuda.code.modules import Kernels
 from vultus.cuda.driver import Argument, Driver, Stream
-from vultus.cuda.modules import Kernels
 from vultus.cuda.pixels import check_frame
 from vultus.cuda.tables import RECORD_WORDS, record_word, upload
 from vultus.cuda.tensors import DeviceFrame, DeviceTensor

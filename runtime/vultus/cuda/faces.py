@@ -14,8 +14,8 @@ from ctypes import c_int, c_void_p
 import numpy as np
 import numpy.typing as npt
 
+from vultus.cuda.code.modules import Kernels
 from vultus.cuda.driver import Argument, DeviceMemory, Driver, Stream
-from vultus.cuda.modules import Kernels
 from vultus.cuda.tables import RECORD_WORDS, record_word, upload
 from vultus.cuda.tensors import DeviceTensor
 from vultus.decode.heads import FIELD_LABELS, check_heads, output_width

@@ -7,9 +7,9 @@ from contextlib import ExitStack, closing
 
 import numpy as np
 
+from vultus.cuda.code.modules import Kernels
 from vultus.cuda.driver import Driver, Stream
 from vultus.cuda.faces import Aligner, FaceDecoder
-from vultus.cuda.modules import Kernels
 from vultus.cuda.plan import buckets_within
 from vultus.cuda.preprocess import Crops
 from vultus.cuda.replay import Replay

@@ -7,8 +7,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from vultus.cuda.boxes import LARGEST_FACES, LARGEST_LEVELS
+from vultus.cuda.code.modules import load_kernels
 from vultus.cuda.driver import Driver, open_driver
-from vultus.cuda.modules import load_kernels
 from vultus.cuda.pipeline import DevicePipeline
 from vultus.engines import Engine
 from vultus.engines.cascade import join_stages

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 
+from vultus.cuda.code.modules import Kernels
 from vultus.cuda.detecting import Detector
 from vultus.cuda.driver import Driver
 from vultus.cuda.frames import device_frame, foreign_stream, lies_on_device
 from vultus.cuda.measuring import FaceNetwork
-from vultus.cuda.modules import Kernels
 from vultus.cuda.plan import BucketPlan
 from vultus.cuda.slots import Slot
 from vultus.cuda.tensors import DeviceFrame

@@ -58,8 +58,8 @@ def _on_cpu(frames: int) -> Iterator[Check]:
 
 
 def _on_gpu(frames: int, models: Sequence[str | Path] | None) -> Iterator[Check]:
+    from vultus.cuda.code.modules import load_kernels
     from vultus.cuda.driver import open_driver
-    from vultus.cuda.modules import load_kernels
     from vultus.selftest.kernels import check_kernels
 
     with closing(open_driver()) as driver, closing(load_kernels(driver)) as kernels:

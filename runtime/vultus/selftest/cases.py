@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vultus.cuda.boxes import BoxDecoder
+from vultus.cuda.code.modules import Kernels
 from vultus.cuda.draw import BoxDrawer
 from vultus.cuda.faces import Aligner, FaceDecoder
-from vultus.cuda.modules import Kernels
 from vultus.cuda.preprocess import Crops, Letterbox
 from vultus.cuda.tensors import DeviceTensor
 from vultus.selftest.workspace import Workspace

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vultus.cuda.code.modules import Kernels
 from vultus.cuda.driver import Driver
-from vultus.cuda.modules import Kernels
 from vultus.selftest.cases import CASES
 from vultus.selftest.golden import load_golden
 from vultus.selftest.launches import LaunchLog

@@ -11,7 +11,7 @@ import pytest
 
 from fake_cuda import fake_environment, run_with_fake
 from vultus.cuda.driver import open_driver
-from vultus.cuda.faults import FORKED, closed_files, device_error, require_driver
+from vultus.cuda.driver.faults import FORKED, closed_files, device_error, require_driver
 from vultus.errors import DeviceError
 
 SUPPORT = Path(__file__).parents[2] / "support"

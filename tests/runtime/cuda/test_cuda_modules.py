@@ -11,9 +11,9 @@ import pytest
 
 from fake_cuda import run_with_fake
 from shim import shim_library
-from vultus.cuda import build
-from vultus.cuda.nvrtc import Nvrtc, find_compilers
-from vultus.cuda.sources import (
+from vultus.cuda.code import build
+from vultus.cuda.code.nvrtc import Nvrtc, find_compilers
+from vultus.cuda.code.sources import (
     ARCHITECTURES,
     FATBIN,
     built,
@@ -127,7 +127,7 @@ def test_a_build_without_compilers_says_what_is_missing(
 
 LOAD = """
 from contextlib import closing
-from vultus.cuda import modules
+from vultus.cuda.code import modules
 from vultus.cuda.driver import open_driver
 from vultus.errors import DeviceError
 {before}

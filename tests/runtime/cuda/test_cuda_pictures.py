@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pytest
 
 from shim import compile_shim, shim_library
-from vultus.cuda.nvrtc import Nvrtc, find_compilers
-from vultus.cuda.sources import ARCHITECTURES, kernel_names, kernel_sources
+from vultus.cuda.code.nvrtc import Nvrtc, find_compilers
+from vultus.cuda.code.sources import ARCHITECTURES, kernel_names, kernel_sources
 
 UNIT = """
 #include "common.cuh"

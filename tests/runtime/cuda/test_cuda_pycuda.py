@@ -60,7 +60,7 @@ def test_a_context_that_another_library_pushed_over_pycudas_is_put_back() -> Non
     code = """
 import ctypes, pycuda.autoinit
 from driver_cases import opened, probe
-from vultus.cuda.libcuda import LibCuda
+from vultus.cuda.driver.libcuda import LibCuda
 raw, cuda, other = ctypes.CDLL("libcuda.so.1"), LibCuda(), ctypes.c_void_p()
 driver = opened("pycuda")
 assert raw.cuCtxCreate_v2(ctypes.byref(other), 0, 0) == 0
