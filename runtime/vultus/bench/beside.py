@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,14 +81,15 @@ class Beside:
         self._sampler.stop()
         self._nvml.close()
 
-    def begin(self, now: int) -> None:
-        """Note that the measured part begins at `now`, ns of time.perf_counter_ns."""
-        self._began, self._load = now, load_now(self._root / "proc")
+    def begin(self) -> None:
+        """Note that the measured part begins when this returns."""
         self._before = _State.now(self._root)
+        self._load = load_now(self._root / "proc")
+        self._began = time.perf_counter_ns()
 
-    def end(self, now: int) -> None:
-        """Note that the measured part ends at `now`."""
-        self._ended = now
+    def end(self) -> None:
+        """Note that the measured part ended when this was called."""
+        self._ended = time.perf_counter_ns()
         self.other_share = other_share(self._load, load_now(self._root / "proc"))
         self._after = _State.now(self._root)
 

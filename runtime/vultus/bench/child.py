@@ -8,7 +8,7 @@ from contextlib import closing
 FRAMES = 30
 
 
-def main() -> None:
+def _main() -> None:
     """Print JSON: seconds to import, clock at the first result, bytes of memory."""
     asked = json.loads(sys.argv[1])
     began = time.perf_counter_ns()
@@ -44,4 +44,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

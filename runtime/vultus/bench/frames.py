@@ -96,8 +96,9 @@ def frames_from_source(source: str | os.PathLike[str]) -> Frames:
             f"{printable(path)}: there is no such file or folder; a benchmark takes a picture, a folder or a video"
         )
     frames = tuple(_bounded(_pictures(path), printable(path)))
-    name = printable(path.resolve().name)
-    return Frames(frames, "folder" if path.is_dir() else "picture", name)
+    if path.is_dir():  # whose name may be its owner's
+        return Frames(frames, "folder", f"folder of {len(frames)} pictures")
+    return Frames(frames, "picture", printable(path.name))
 
 
 def _pictures(path: Path) -> Iterator[Frame]:

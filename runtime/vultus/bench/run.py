@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -25,7 +24,7 @@ from vultus.bench.samples import Recorder, Samples, latency_of
 from vultus.bench.scenarios import LENGTHS, one_query, run_scenario
 from vultus.bench.stages import drawing_stage, stages_of
 from vultus.bench.verdict import judge
-from vultus.bench.warmup import WarmUp, warm_up
+from vultus.bench.warmup import WINDOW_QUERIES, WarmUp, warm_up
 from vultus.pipeline import Analyzer
 from vultus.types import FaceArray, Result
 from vultus.zoo import default_models
@@ -34,6 +33,9 @@ __all__ = ["Request", "Say", "measure"]
 
 WARMUP_LIMIT = {"quick": 15.0, "default": 60.0, "publish": 120.0, "custom": 30.0}
 """Seconds after which a warm-up that does not settle is given up."""
+
+FEWER = 3
+"""Queries of a window of the warm-up where each query is many frames."""
 
 ROOM = 1.5
 """Times the queries that are expected which are made room for ahead of the run."""
@@ -84,7 +86,9 @@ def _driven(request: Request, analyzer: Analyzer, say: Say) -> tuple[_Done, Besi
     say("warming up")
     results = [analyzer(frame) for frame in frames]
     before = _digest([result.faces for result in results])
-    warm = warm_up(one_query(analyzer, frames, scenario), clock, WARMUP_LIMIT[scenario.length])
+    least = WINDOW_QUERIES if scenario.name in ("single", "stream") else FEWER
+    query = one_query(analyzer, frames, scenario)
+    warm = warm_up(query, clock, WARMUP_LIMIT[scenario.length], least)
     recorder = _recorder(scenario, warm, results)
 
     def watch(seconds: float, count: int) -> None:
@@ -92,9 +96,9 @@ def _driven(request: Request, analyzer: Analyzer, say: Say) -> tuple[_Done, Besi
 
     watch(0.0, 0)
     with Beside() as beside:
-        beside.begin(time.perf_counter_ns())
+        beside.begin()
         samples = run_scenario(analyzer, frames, scenario, clock, recorder, watch)
-        beside.end(time.perf_counter_ns())
+        beside.end()
     after = _digest([analyzer(frame).faces for frame in frames])
     return _Done(samples, warm, Golden(before, after), results), beside
 

@@ -14,7 +14,7 @@ __all__ = ["AGREEMENT", "WINDOW_QUERIES", "WINDOW_SECONDS", "WarmUp", "warm_up"]
 AGREEMENT = 0.02
 WINDOW_SECONDS = 0.5
 WINDOW_QUERIES = 8
-"""A window lasts at least so long and holds at least so many queries."""
+"""A window lasts at least so long and holds at least so many queries by default."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,16 @@ class WarmUp:
     settled: bool
 
 
-def warm_up(query: Callable[[], object], clock: Clock, limit: float) -> WarmUp:
+def warm_up(query: Callable[[], object], clock: Clock, limit: float, least: int = WINDOW_QUERIES) -> WarmUp:
     """Run `query` until the medians of two windows in a row are within AGREEMENT, or for `limit` seconds.
 
-    At least two windows are run whatever the limit.
+    least: queries of a window. At least two windows are run whatever the limit.
     """
     began = clock.now()
     windows: list[int] = []
     queries = 0
     while True:
-        times = _window(query, clock)
+        times = _window(query, clock, least)
         queries += len(times)
         windows.append(int(np.median(times)))
         settled = len(windows) > 1 and _agree(windows[-2], windows[-1])
@@ -45,10 +45,10 @@ def warm_up(query: Callable[[], object], clock: Clock, limit: float) -> WarmUp:
             return WarmUp(queries, seconds, tuple(windows), settled)
 
 
-def _window(query: Callable[[], object], clock: Clock) -> list[int]:
+def _window(query: Callable[[], object], clock: Clock, least: int) -> list[int]:
     began = before = clock.now()
     times: list[int] = []
-    while len(times) < WINDOW_QUERIES or before - began < WINDOW_SECONDS * 1e9:
+    while len(times) < least or before - began < WINDOW_SECONDS * 1e9:
         query()
         after = clock.now()
         times.append(after - before)

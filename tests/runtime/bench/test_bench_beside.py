@@ -60,11 +60,11 @@ def root(tmp_path: Path) -> Path:
 def watched(root: Path, meanwhile: Callable[[], object] = lambda: None) -> Beside:
     """Return what was read beside half a second in whose middle something happens."""
     with Beside(root, hz=50.0) as beside:
-        beside.begin(time.perf_counter_ns())
+        beside.begin()
         time.sleep(0.25)
         meanwhile()
         time.sleep(0.25)
-        beside.end(time.perf_counter_ns())
+        beside.end()
     return beside
 
 
@@ -131,9 +131,9 @@ def test_a_rail_that_vanishes_is_told_with_its_reason(root: Path) -> None:
     with Beside(root, hz=50.0) as beside:
         (root / MONITOR / "curr1_input").unlink()
         time.sleep(0.1)
-        beside.begin(time.perf_counter_ns())
+        beside.begin()
         time.sleep(0.2)
-        beside.end(time.perf_counter_ns())
+        beside.end()
     found = beside.telemetry(frames=1)
     assert "power/VDD_IN" in found.unread
     assert found.unread["power/VDD_IN"]
@@ -153,9 +153,9 @@ def test_nothing_to_read_is_nothing_known(tmp_path: Path) -> None:
 
 def test_curves_are_thinned_to_a_bounded_number_of_points(root: Path) -> None:
     with Beside(root, hz=2000.0) as beside:
-        beside.begin(time.perf_counter_ns())
+        beside.begin()
         time.sleep(1.2)
-        beside.end(time.perf_counter_ns())
+        beside.end()
     (curve,) = beside.telemetry(frames=1).temperatures
     assert len(curve.values) <= POINTS
 
