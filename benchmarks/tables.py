@@ -5,7 +5,7 @@
     python benchmarks/tables.py --check    # exit 1 and name every file that differs
 
 A text takes a table between <!-- table:NAME --> and <!-- /table:NAME -->; names: accuracy, accuracy-full, gpu,
-models, precision.
+models, peers, peers-full, precision. The plot docs/peers.svg is made from peers.json as well.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from harness.cards import card, facts_from, stale_results
 from harness.gpu_table import gpu_table
 from harness.markdown import full_table, replace_tables, short_table, table
 from harness.network_size import network_size
+from harness.peers_plot import peers_plot
+from harness.peers_table import full_peers_table, peers_table
 from harness.precision_table import precision_table
 from harness.provenance import REPOSITORY
 from vultus.errors import VultusError
@@ -58,9 +60,11 @@ def made_texts(root: Path) -> dict[Path, str]:
     """
     models = sorted((root / "runtime" / "vultus" / "zoo").glob("*.onnx"))
     results = _results(root / "benchmarks" / "results")
-    precision = _precision(root / "benchmarks" / "results" / "precision.json")
+    precision = _single(root / "benchmarks" / "results" / "precision.json")
+    peers = _single(root / "benchmarks" / "results" / "peers.json")
     gpus = _gpu_results(root / "benchmarks" / "results")
-    stale = stale_results(results | _masters(precision), models)
+    compared = {"peers.json": peers} if peers else {}
+    stale = stale_results(results | _masters(precision) | compared, models)
     if stale:
         raise ValueError("; ".join(stale))
     texts = {path.with_suffix(".md"): card(path, facts_from(FACTS), results) for path in models}
@@ -69,7 +73,7 @@ def made_texts(root: Path) -> dict[Path, str]:
         raise ValueError(
             f"{', '.join(sorted(path.name for path in orphans))}: the card of no model; delete it"
         )
-    return texts | _documents(root, models, results, precision, list(gpus.values()))
+    return texts | _documents(root, models, results, precision, peers, list(gpus.values()))
 
 
 def _documents(
@@ -77,6 +81,7 @@ def _documents(
     models: Sequence[Path],
     results: dict[str, Any],
     precision: dict[str, Any] | None,
+    peers: dict[str, Any] | None,
     gpus: Sequence[dict[str, Any]],
 ) -> dict[Path, str]:
     main_result = results.get("accuracy.json")
@@ -85,10 +90,14 @@ def _documents(
         "accuracy-full": lambda: full_table(main_result),
         "gpu": lambda: gpu_table(gpus),
         "models": lambda: models_table(models),
+        "peers": lambda: peers_table(peers),
+        "peers-full": lambda: full_peers_table(peers),
         "precision": lambda: precision_table(precision),
     }
     pages = [path for path in (root / "README.md", *sorted((root / "docs").glob("*.md"))) if path.exists()]
-    return {path: replace_tables(path.read_text("utf-8"), tables, path.name) for path in pages}
+    texts = {path: replace_tables(path.read_text("utf-8"), tables, path.name) for path in pages}
+    plot = {root / "docs" / "peers.svg": peers_plot(peers)} if root / "docs" / "peers.md" in texts else {}
+    return texts | plot
 
 
 def _results(folder: Path) -> dict[str, Any]:
@@ -112,8 +121,8 @@ def _gpu_results(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _precision(path: Path) -> dict[str, Any] | None:
-    """Return the result of benchmarks/precision.py, None where there is none."""
+def _single(path: Path) -> dict[str, Any] | None:
+    """Return a result of which there is one file, such as benchmarks/precision.py's, None where there is none."""
     return dict(json.loads(path.read_text("utf-8"))) if path.exists() else None
 
 
