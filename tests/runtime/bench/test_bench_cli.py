@@ -120,6 +120,23 @@ def test_a_person_sees_one_line_of_progress(models: list[str], picture: str) -> 
     assert b"warming up\r\n" not in seen
 
 
+def test_a_run_that_is_stopped_leaves_nothing(models: list[str], picture: str, tmp_path: Path) -> None:
+    out = tmp_path / "results" / "out.json"
+    out.parent.mkdir()
+    command = [*VULTUS, "bench", "single", "--seconds", "60", "--device", "cpu", *models]
+    command += ["--source", picture, "--json", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = iter(process.stderr.readline, "")
+        assert any(line.startswith("warming up") for line in said)
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+        assert process.wait(30) == 130
+    assert "vultus: interrupted" in rest
+    assert "Traceback" not in rest
+    assert os.listdir(out.parent) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
