@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (VultusError, OSError, ValueError) as error:
         print(f"peers: {error}", file=sys.stderr)
         return 1
-    target = asked.json or (PARTIAL if asked.only or asked.quick else RESULT)
+    target = asked.json or (PARTIAL if asked.only or asked.quick or asked.no_accuracy else RESULT)
     write_json(target, result)
     _print_rows(result)
     print(f"written: {target}")

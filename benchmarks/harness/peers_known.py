@@ -131,7 +131,7 @@ PEERS = (
             Step(("facenet-pytorch==2.6.0",), bare=True),
         ),
         "MTCNN for faces from 20 pixels as shipped, on a newer PyTorch than it pins; torchvision, of which there is no "
-        "CPU build, stood in for by its NMS in numpy; for AP the last of three thresholds lowered",
+        "CPU build, stood in for; for AP the last of three thresholds lowered",
         shipped=0.7,
         engines=("torch",),
     ),
@@ -202,7 +202,8 @@ PEERS = (
         BOXES,
         ("online_face",),
         (Step((TORCH, "online-face-detection[headless]==0.3.4", "onnx", "onnxruntime", "onnxscript")),),
-        "RetinaFace MobileNet-0.25 exported by itself to ONNX at 640x640; torchvision stood in for by its NMS in numpy",
+        "RetinaFace MobileNet-0.25 exported by itself to ONNX at 640x640; torchvision, of which there is no CPU build, "
+        "stood in for",
         shipped=0.5,
         weights="retinaface/mobilenet0.25_Final.pth",
         engines=("onnxruntime", "torch"),

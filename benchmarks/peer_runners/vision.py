@@ -1,4 +1,4 @@
-"""The two functions of torchvision that peers call, for machines where no CPU build of it is to be had."""
+"""The parts of torchvision that peers call, for machines where no CPU build of it is to be had."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ def lend_torchvision() -> None:
     except ImportError:
         package, ops, transforms = (_module(name) for name in ("", ".ops", ".transforms"))
         boxes, functional = _module(".ops.boxes"), _module(".transforms.functional")
+        models, layers = _module(".models"), _module(".models._utils")
         for owner, name, value in (
+            (package, "models", models),
+            (models, "_utils", layers),
+            (layers, "IntermediateLayerGetter", layers_given),
             (package, "ops", ops),
             (package, "transforms", transforms),
             (ops, "boxes", boxes),
@@ -30,8 +34,31 @@ def lend_torchvision() -> None:
 
 def _module(name: str) -> ModuleType:
     made = ModuleType(f"torchvision{name}")
+    made.__path__ = []  # a package, so that modules are looked for in it
     sys.modules[made.__name__] = made
     return made
+
+
+def layers_given(network: Any, names: dict[str, str]) -> Any:
+    """Return a module that runs a network's children in turn and gives the outputs of the named ones.
+
+    names: child -> key of its output. Children after the last named one are left out; weights keep their names.
+    """
+    nn = import_module("torch.nn")
+
+    class Layers(nn.ModuleDict):  # type: ignore[name-defined, misc]
+        def forward(self, features: Any) -> dict[str, Any]:
+            """Return the named outputs."""
+            outputs = {}
+            for name, child in self.items():
+                features = child(features)
+                if name in names:
+                    outputs[names[name]] = features
+            return outputs
+
+    children = list(network.named_children())
+    last = max(place for place, (name, _) in enumerate(children) if name in names)
+    return Layers(dict(children[: last + 1]))
 
 
 def nms(boxes: Any, scores: Any, overlap: float) -> Any:
