@@ -118,7 +118,7 @@ def measure(
             "scenario": made.name,
             "faces": frames.faces,
             "size": size,
-            "source": None if source is None else source.name,
+            "source": None if source is None else frames.name,
             "device": device.value,
             "models": [file.name for file in files or ()] or None,
             "threads": threads,
