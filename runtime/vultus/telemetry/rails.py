@@ -186,7 +186,7 @@ class _Counter:
             return None
         step = 0 if self._last is None else now - self._last
         if step < 0:  # a range later; 0 where the range is not told, which loses one interval
-            step = step + self._span + 1 if self._span else 0
+            step = step + self._span if self._span else 0
         self._last, self._total = now, self._total + step
         return self._total * 1e-6
 

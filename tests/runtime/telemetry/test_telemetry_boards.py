@@ -81,7 +81,7 @@ def test_counter_of_energy_counts_from_its_first_reading_and_over_its_end(tmp_pa
     for microjoules in (112_500_000, 262_143_328_850, 499_999):
         (zone / "energy_uj").write_text(f"{microjoules}\n")
         readings.append(rail.read())
-    assert readings == pytest.approx([0.0, 1.5, 262_032.328850, 262_032.82885])
+    assert readings == pytest.approx([0.0, 1.5, 262_032.328850, 262_032.828849], rel=0, abs=2e-7)
 
 
 def test_counter_that_is_for_root_alone_says_so(tmp_path: Path) -> None:
@@ -91,6 +91,12 @@ def test_counter_that_is_for_root_alone_says_so(tmp_path: Path) -> None:
     path.mkdir()
     rail = next(rail for rail in read_rails(root) if rail.name == "package-0")
     assert (rail.joules, rail.why) == (None, "Is a directory")
+
+
+def test_channel_that_is_switched_off_is_no_rail(tmp_path: Path) -> None:
+    root = unpack("orin-nano-jp6", tmp_path)
+    (root / "sys/class/hwmon/hwmon1/in2_enable").write_text("0\n")
+    assert [rail.name for rail in read_rails(root)] == ["VDD_IN", "VDD_SOC"]
 
 
 def test_sum_is_not_readable_when_a_part_of_it_is_not(tmp_path: Path) -> None:
@@ -164,6 +170,8 @@ def test_clock_of_a_policy_in_hertz_with_governor_and_cores(tmp_path: Path) -> N
     clock = read_clocks(unpack("orin-nano-jp6", tmp_path))[0]
     assert (clock.hertz, clock.lowest, clock.highest, clock.limit) == (1.0368e9, 7.296e8, 1.728e9, 1.728e9)
     assert (clock.governor, clock.cores) == ("schedutil", "0 1 2 3")
+    nx = read_clocks(unpack("orin-nx-jp6", tmp_path / "nx"))[-1]
+    assert (nx.highest, nx.limit) == (408e6, 918e6)
 
 
 def test_zones_that_sleep_are_not_readable_and_say_why(tmp_path: Path) -> None:

@@ -132,6 +132,13 @@ def test_power_is_held_at_the_edges_for_a_moment() -> None:
     assert found.error == pytest.approx(10.0 + 10.0 + 10.0)
 
 
+def test_held_power_may_be_as_far_off_as_any_that_was_seen() -> None:
+    of = series([SECOND, 2 * SECOND, 3 * SECOND], [10.0, 30.0, 30.0])
+    found = of.energy("power/VDD_IN", 2 * SECOND, 4 * SECOND)
+    assert found.joules == pytest.approx(60.0)
+    assert found.error == pytest.approx(20.0)
+
+
 @given(st.lists(st.floats(0, 50), min_size=3, max_size=20), st.floats(0, 0.5), st.floats(0.5, 1))
 def test_counter_gives_its_difference_within_its_bound(steps: list[float], low: float, high: float) -> None:
     times = [i * 200_000_000 for i in range(len(steps))]

@@ -150,6 +150,18 @@ def test_run_of_any_length_fits_and_is_covered_whole() -> None:
     assert (np.diff(values) > 0).all()
 
 
+def test_full_sampler_halves_its_rate() -> None:
+    asked = []
+
+    def read() -> float:
+        asked.append(1)
+        return 1.0
+
+    with Sampler([channel("x", read)], hz=400, capacity=8):
+        time.sleep(0.3)
+    assert len(asked) < 60  # 120 at the first rate
+
+
 def test_stop_does_not_wait_for_the_next_row() -> None:
     sampler = Sampler([channel("x", lambda: 1.0)], hz=0.01)
     sampler.start()
