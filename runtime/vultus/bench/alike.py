@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Difference", "Kind", "differences", "remarks", "unreliable"]
 
 WHY = re.compile(r" \(chosen because .*\)$", re.DOTALL)
-MACHINE = ("cpu", "architecture", "cores", "pinned", "quota", "memory", "gpu", "gpus", "compute_capability")
+MACHINE = ("cpu", "architecture", "cores", "pinned", "quota", "memory", "gpus", "compute_capability")
 NONE = "unknown"
 
 

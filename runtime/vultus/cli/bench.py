@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from vultus.cli.bench_compare import compare
+from vultus.cli.bench_report import report
 from vultus.cli.console import ExitCode, clean_exit, error_console, output_console, say
 from vultus.cli.run import Device
 from vultus.errors import InputError
@@ -138,6 +139,7 @@ def measure(
 for _name, _help in SCENARIOS.items():
     bench.command(_name, help=f"{_help}\n\n{(measure.__doc__ or '').split(chr(10), 2)[2]}")(measure)
 bench.command(epilog="Example: vultus bench compare before.json after.json --fail-over 5%")(compare)
+bench.command(epilog="Example: vultus bench report before.json after.json --out report.html")(report)
 
 
 def _scenario(
