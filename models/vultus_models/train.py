@@ -82,7 +82,14 @@ def main(
     for number in (signal.SIGINT, signal.SIGTERM):
         # Set for both: a shell starts what it puts into the background with SIGINT ignored.
         signal.signal(number, signal.default_int_handler)
-    fit(model, task, schedule, run, seed)
+    if not hasattr(task, "fit"):
+        fit(model, task, schedule, run, seed)
+        return
+    try:
+        task.fit(model, schedule, run)  # what has a closed form is solved, not trained
+    except (OSError, ValueError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 def _require(*packages: str) -> None:

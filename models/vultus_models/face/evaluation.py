@@ -69,17 +69,19 @@ def measure(model: nn.Module, sets: Sequence[Crops], code: GroupAge) -> dict[str
 
 
 def _classes(out: Arrays, target: Arrays) -> dict[str, float]:
-    found = {}
+    found: dict[str, float] = {}
     for name in ("gender", "ethnicity", "expression"):
         known = target[name] >= 0
-        if known.any():
+        if name in out and known.any():
             found[name] = float((out[name].argmax(1) == target[name])[known].mean())
     return found
 
 
 def _binary(out: Arrays, target: Arrays) -> dict[str, float]:
-    found = {}
+    found: dict[str, float] = {}
     for name in ("smile", "eyeglasses", "facial_hair"):
+        if name not in out:
+            continue
         truth, logits = target[name].reshape(len(out[name]), -1), out[name]
         known = np.isfinite(truth).all(axis=1)
         if known.any():
@@ -89,8 +91,16 @@ def _binary(out: Arrays, target: Arrays) -> dict[str, float]:
 
 def _places(out: Arrays, target: Arrays) -> dict[str, float]:
     """Return landmark errors in per cent of the eye distance (outer corners), pose errors in degrees."""
+    found: dict[str, float] = {}
+    if "landmarks" in out:
+        found |= _points(out["landmarks"].reshape(-1, 68, 2), target)
+    if "pose" in out:
+        found |= _turns(out["pose"], target)
+    return found
+
+
+def _points(marks: npt.NDArray[np.float32], target: Arrays) -> dict[str, float]:
     found = {}
-    marks = out["landmarks"].reshape(-1, 68, 2)
     known = np.isfinite(target["landmarks"]).all(axis=(1, 2))
     if known.any():
         truth = target["landmarks"][known]
@@ -104,23 +114,28 @@ def _places(out: Arrays, target: Arrays) -> dict[str, float]:
         )
         error = np.linalg.norm(five - target["five"], axis=2)[known].mean()
         found["five"] = float(100 * error / (FACE_TEMPLATE[1, 0] - FACE_TEMPLATE[0, 0]))
+    return found
+
+
+def _turns(pose: npt.NDArray[np.float32], target: Arrays) -> dict[str, float]:
+    found = {}
     known = np.isfinite(target["pose"]).all(axis=1)
     if known.any():
-        found["pose"] = float(90 * np.abs(out["pose"] - target["pose"])[known].mean())
+        found["pose"] = float(90 * np.abs(pose - target["pose"])[known].mean())
     profile = target["profile"]
     if (profile > 0).sum() > 10:
-        found["yaw_order"] = float(np.corrcoef(out["pose"][profile > 0, 0], profile[profile > 0])[0, 1])
+        found["yaw_order"] = float(np.corrcoef(pose[profile > 0, 0], profile[profile > 0])[0, 1])
     return found
 
 
 def _ages(out: Arrays, target: Arrays, code: GroupAge) -> dict[str, float]:
     found = {}
     known = np.isfinite(target["age"])
-    if known.any():
+    if "age" in out and known.any():
         years = code.decode(torch.from_numpy(np.asarray(out["age"][known], np.float32))).numpy()
         found["age_mae"] = float(np.abs(years - target["age"][known]).mean())
     rated = np.isfinite(target["attractiveness"])
-    if rated.sum() > 10:
+    if "attractiveness" in out and rated.sum() > 10:
         pair = np.corrcoef(out["attractiveness"][rated, 0], target["attractiveness"][rated])
         found["attractiveness_pc"] = float(pair[0, 1])
     return found

@@ -32,7 +32,9 @@ def heads(config: dict[str, Any]) -> tuple[Head, ...]:
     wanted = config.get("model", {}).get("heads", list(known))
     unknown = [name for name in wanted if name not in known]
     if unknown or not wanted:
-        raise ValueError(f"heads {', '.join(unknown) or 'none'} are unknown; expected some of {', '.join(known)}")
+        raise ValueError(
+            f"heads {', '.join(unknown) or 'none'} are unknown; expected some of {', '.join(known)}"
+        )
     return tuple(head for name, head in known.items() if name in wanted)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -10,8 +12,29 @@ from torch.nn import functional as F
 
 from vultus_models.face.ages import AgeCode
 from vultus_models.face.crnet import Rating, plain
+from vultus_models.face.group_age import GroupAge
 
-__all__ = ["five_of", "losses", "wing"]
+__all__ = ["REGIONS", "Goal", "five_of", "losses", "wing"]
+
+Tensors = dict[str, Tensor]
+
+REGIONS = ("eyes", "nose", "mouth")
+"""Outputs of the networks that judge the expression from one part of the face."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What the losses are taken of: outputs and labels by name, the age's code, the loss of attractiveness."""
+
+    out: Tensors
+    batch: Tensors
+    code: AgeCode
+    rate: Rating
+
+    @cached_property
+    def marks(self) -> Tensor:
+        """Landmarks (n, 68, 2), made once, so that the gradients of both their losses add up in full precision."""
+        return self.out["landmarks"].float().view(-1, 68, 2)
 
 
 def wing(error: Tensor, width: float = 0.06, curve: float = 0.012) -> Tensor:
@@ -29,28 +52,14 @@ def five_of(landmarks: Tensor) -> Tensor:
 
 
 def losses(
-    out: dict[str, Tensor], batch: dict[str, Tensor], code: AgeCode, rate: Rating = plain
+    out: Tensors, batch: Tensors, code: AgeCode | None = None, rate: Rating = plain
 ) -> dict[str, Tensor]:
-    """Return the mean loss of every head that `out` has over the faces that have its label (0 where none has)."""
-    rules: dict[str, tuple[str, Callable[[], Tensor]]] = {
-        "landmarks": ("landmarks", lambda: _known(batch["landmarks"], lambda m, t: _away(_marks(out)[m], t))),
-        "five": ("landmarks", lambda: _known(batch["five"], lambda m, t: _away(five_of(_marks(out))[m], t))),
-        "pose": ("pose", lambda: _known(batch["pose"], lambda m, t: _pose(out["pose"].float()[m], t))),
-        "age": ("age", lambda: _known(batch["age"], lambda m, t: code.loss(out["age"].float()[m], t))),
-        "attractiveness": (
-            "attractiveness",
-            lambda: _known(batch["attractiveness"], lambda m, t: rate(out, m, t)),
-        ),
-    }
-    for name in ("gender", "ethnicity", "expression"):
-        rules[name] = (name, lambda name=name: _classes(out[name].float(), batch[name]))  # type: ignore[misc]
-    for name, label in (("smile", "smile"), ("eyeglasses", "eyeglasses"), ("auxiliary", "attractive")):
-        rules[name] = (name, lambda name=name, label=label: _binary(out[name].float()[:, 0], batch[label]))  # type: ignore[misc]
-    rules["facial_hair"] = (
-        "facial_hair",
-        lambda: _known(batch["facial_hair"], lambda m, t: _cross(out["facial_hair"].float()[m], t).mean(dim=1)),
-    )
-    return {name: rule() for name, (output, rule) in rules.items() if output in out}
+    """Return the mean loss of every head that `out` has over the faces that have its label (0 where none has).
+
+    code: what the age head learns; Group-n by default. rate: the loss of attractiveness.
+    """
+    goal = Goal(out, batch, code or GroupAge(), rate)
+    return {name: rule(goal) for name, (output, rule) in RULES.items() if output in out}
 
 
 def _known(target: Tensor, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
@@ -76,3 +85,56 @@ def _cross(out: Tensor, target: Tensor) -> Tensor:
 
 def _binary(out: Tensor, target: Tensor) -> Tensor:
     return _known(target, lambda m, t: _cross(out[m], t))
+
+
+def _landmarks(goal: Goal) -> Tensor:
+    return _known(goal.batch["landmarks"], lambda m, t: wing(goal.marks[m] - t).mean(dim=(1, 2)))
+
+
+def _five(goal: Goal) -> Tensor:
+    return _known(goal.batch["five"], lambda m, t: wing(five_of(goal.marks[m]) - t).mean(dim=(1, 2)))
+
+
+def _turned(goal: Goal) -> Tensor:
+    return _known(goal.batch["pose"], lambda m, t: _pose(goal.out["pose"].float()[m], t))
+
+
+def _age(goal: Goal) -> Tensor:
+    return _known(goal.batch["age"], lambda m, t: goal.code.loss(goal.out["age"].float()[m], t))
+
+
+def _rated(goal: Goal) -> Tensor:
+    return _known(goal.batch["attractiveness"], lambda m, t: goal.rate(goal.out, m, t))
+
+
+def _hair(goal: Goal) -> Tensor:
+    hair = goal.out["facial_hair"].float()
+    return _known(goal.batch["facial_hair"], lambda m, t: _cross(hair[m], t).mean(dim=1))
+
+
+def _class_of(output: str, label: str) -> Rule:
+    return lambda goal: _classes(goal.out[output].float(), goal.batch[label])
+
+
+def _odds_of(output: str, label: str) -> Rule:
+    return lambda goal: _binary(goal.out[output].float()[:, 0], goal.batch[label])
+
+
+Rule = Callable[[Goal], Tensor]
+
+RULES: dict[str, tuple[str, Rule]] = {
+    "landmarks": ("landmarks", _landmarks),
+    "five": ("landmarks", _five),
+    "pose": ("pose", _turned),
+    "age": ("age", _age),
+    "attractiveness": ("attractiveness", _rated),
+    "gender": ("gender", _class_of("gender", "gender")),
+    "ethnicity": ("ethnicity", _class_of("ethnicity", "ethnicity")),
+    "expression": ("expression", _class_of("expression", "expression")),
+    "smile": ("smile", _odds_of("smile", "smile")),
+    "eyeglasses": ("eyeglasses", _odds_of("eyeglasses", "eyeglasses")),
+    "auxiliary": ("auxiliary", _odds_of("auxiliary", "attractive")),
+    "facial_hair": ("facial_hair", _hair),
+    **{region: (region, _class_of(region, "expression")) for region in REGIONS},
+}
+"""Name of a loss -> the output that learns from it, and the loss."""

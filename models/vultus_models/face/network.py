@@ -159,7 +159,8 @@ def fold(trained: Net) -> Net:
 
 
 def _is_normed(module: nn.Module) -> bool:
-    return isinstance(module, nn.Sequential) and [type(part) for part in module[:2]] == [nn.Conv2d, nn.BatchNorm2d]
+    kinds = [type(part) for part in module.children()][:2]
+    return isinstance(module, nn.Sequential) and kinds == [nn.Conv2d, nn.BatchNorm2d]
 
 
 def _folded(conv: nn.Module, norm: nn.Module) -> nn.Conv2d:

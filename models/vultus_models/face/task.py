@@ -1,0 +1,48 @@
+"""The face system as a task for the training loop: batches, losses and validation of any of its networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vultus_models.face.ages import learnt_code
+from vultus_models.face.cache import Crops
+from vultus_models.face.crnet import rating_loss
+from vultus_models.face.data import Sampler
+from vultus_models.face.evaluation import measure, prepared, score_of
+from vultus_models.face.heads import age_code
+from vultus_models.face.losses import losses
+from vultus_models.face.network import HeadedNet
+
+__all__ = ["FaceTask"]
+
+
+class FaceTask:
+    """Joint training over sets that each have some of the labels, as a recipe asks for it."""
+
+    def __init__(self, sets: Sequence[Crops], sampler: Sampler, config: dict[str, Any]) -> None:
+        self._sets, self._sampler = sets, sampler
+        self._learnt, self._rate = learnt_code(config), rating_loss(config)
+        self._code, self._weights = age_code(config), dict(config.get("weights", {}))
+
+    def batch(self, rng: np.random.Generator, size: int) -> dict[str, Tensor]:
+        """Draw one augmented batch."""
+        return self._sampler.batch(rng, size)
+
+    def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+        """Return the weighted sum of the heads' losses and each of them unweighted."""
+        if not isinstance(model, HeadedNet):
+            raise TypeError(f"the face task trains a FaceNet, not a {type(model).__name__}")
+        out = model.raw(prepared(batch["image"]))
+        found = losses(out, batch, self._learnt, self._rate)
+        total = torch.stack([self._weights.get(name, 1.0) * value for name, value in found.items()]).sum()
+        return total, {name: float(value.detach()) for name, value in found.items()}
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Return the validation figures and their score."""
+        figures = measure(model, self._sets, self._code)
+        return {"score": score_of(figures), **figures}
