@@ -150,7 +150,7 @@ def _version(record: Record) -> str:
 def _packages(first: Record, second: Record) -> Iterator[tuple[str, str, str]]:
     one, other = (dict(record.fingerprint.get("versions") or {}) for record in (first, second))
     for name in sorted({*one, *other} - {"vultus"}):
-        yield name, str(one.get(name)), str(other.get(name))
+        yield name, one.get(name) or "absent", other.get(name) or "absent"
 
 
 def _dropped(record: Record) -> str:

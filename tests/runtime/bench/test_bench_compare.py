@@ -170,7 +170,7 @@ def test_why_an_engine_was_chosen_does_not_matter() -> None:
         ),
         (
             {"fingerprint": {**base.fingerprint, "versions": {"numpy": "2.1"}}},
-            "numpy: None in the first, 2.1 in the second",
+            "numpy: absent in the first, 2.1 in the second",
         ),
         (
             {"counts": replace(base.counts, offered=200, dropped=10)},
