@@ -103,9 +103,7 @@ def probabilities(faces: FaceArray, to: LabelMap) -> npt.NDArray[np.float32]:
 def most_likely(faces: FaceArray, to: LabelMap) -> list[str | None]:
     """Return the most likely new label of each record, None where the field was not measured."""
     shares = probabilities(faces, to)
-    unknown = np.isnan(shares).any(axis=1)
-    best = np.where(np.isnan(shares), -1.0, shares).argmax(axis=1)
-    return [None if lost else to.labels[place] for lost, place in zip(unknown, best, strict=True)]
+    return [None if np.isnan(row).any() else to.labels[int(row.argmax())] for row in shares]
 
 
 def mapped(faces: FaceArray, maps: Iterable[LabelMap]) -> list[dict[str, dict[str, float] | None]]:
@@ -116,6 +114,5 @@ def mapped(faces: FaceArray, maps: Iterable[LabelMap]) -> list[dict[str, dict[st
     found: list[dict[str, dict[str, float] | None]] = [{} for _ in range(len(faces))]
     for to in maps:
         for entry, shares in zip(found, probabilities(faces, to).tolist(), strict=True):
-            lost = any(share != share for share in shares)
-            entry[to.field] = None if lost else dict(zip(to.labels, shares, strict=True))
+            entry[to.field] = None if np.isnan(shares).any() else dict(zip(to.labels, shares, strict=True))
     return found

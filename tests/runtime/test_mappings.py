@@ -1,4 +1,4 @@
-"""Label sets of one's own: sums over groups, what was not measured stays so, and sets that lose something are refused."""
+"""Label sets of one's own: sums over groups, NaN stays NaN, and sets that lose something are refused."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_group_can_win_though_none_of_its_members_does() -> None:
     np.testing.assert_allclose(probabilities(faces, EXPRESSION), [[0.1, 0, 0.35, 0, 0, 0.55]], atol=1e-6)
 
 
-@given(st.lists(st.floats(0.001, 1, width=32), min_size=7, max_size=7))
+@given(st.lists(st.floats(0.01, 1), min_size=7, max_size=7))
 def test_probabilities_keep_their_sum(weights: list[float]) -> None:
     shares = np.array(weights) / np.sum(weights)
     for to in (EXPRESSION, MOOD):
@@ -78,7 +78,8 @@ def test_what_was_not_measured_stays_unmeasured_and_records_stay_as_they_are() -
 
 
 def test_no_face_gives_nothing() -> None:
-    assert mapped(empty_faces(), SEEEN) == most_likely(empty_faces(), MOOD) == []
+    assert mapped(empty_faces(), SEEEN) == []
+    assert most_likely(empty_faces(), MOOD) == []
     assert probabilities(empty_faces(), EXPRESSION).shape == (0, 6)
 
 
