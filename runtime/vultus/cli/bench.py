@@ -136,8 +136,17 @@ def measure(
     raise typer.Exit(ExitCode.FAILED if require_valid and not record.verdict.valid else ExitCode.OK)
 
 
+_EXAMPLES = {
+    "single": "single --faces 8 --json single.json",
+    "stream": "stream --rate 25 --source street.mp4",
+    "multistream": "multistream --streams 4",
+    "offline": "offline --faces 8 --size 1280x720",
+}
+
 for _name, _help in SCENARIOS.items():
-    bench.command(_name, help=f"{_help}\n\n{(measure.__doc__ or '').split(chr(10), 2)[2]}")(measure)
+    _more = (measure.__doc__ or "").split("\n", 2)[2]
+    _example = f"Example: vultus bench {_EXAMPLES[_name]}"
+    bench.command(_name, help=f"{_help}\n\n{_more}", epilog=_example)(measure)
 bench.command(epilog="Example: vultus bench compare before.json after.json --fail-over 5%")(compare)
 bench.command(epilog="Example: vultus bench report before.json after.json --out report.html")(report)
 
