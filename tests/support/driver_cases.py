@@ -336,6 +336,53 @@ def another_context_is_put_back(driver: Driver) -> None:
 
 
 @case
+def steps_of_a_frame_do_not_ask_for_the_context(driver: Driver) -> None:
+    stream, event, asked = driver.stream(), driver.event(), b"cuCtxGetCurrent"
+    address = sent(driver, np.zeros(4, np.uint8), stream)
+
+    def work() -> None:
+        driver.fill(address, 1, 4, stream)
+        event.record(stream)
+        stream.wait(event)
+        event.synchronise()
+
+    before = probe("calls", asked)
+    with driver.current():
+        once = probe("calls", asked) - before
+        work()
+        assert probe("calls", asked) - before == once
+        thread = threading.Thread(target=work)  # another thread is not sure of its context
+        thread.start()
+        thread.join()
+        assert probe("calls", asked) - before >= once + 4
+    before = probe("calls", asked)
+    work()
+    assert probe("calls", asked) - before >= 4
+
+
+@case
+def a_context_left_behind_inside_is_noticed(driver: Driver) -> None:
+    stream, event, other = driver.stream(), driver.event(), ctypes.c_void_p()
+    function = driver.load(IMAGE).function("vultus_test_scale")
+    address = sent(driver, np.ones(4, np.float32), stream)
+    arguments = [ctypes.c_void_p(address), ctypes.c_int(4), ctypes.c_float(3), ctypes.c_uint(0)]
+    back, raw = np.zeros(4, np.float32), ctypes.CDLL("libcuda.so.1")
+    with driver.current():
+        raw.cuCtxCreate_v2(ctypes.byref(other), 0, 0)
+        driver.launch(function, (1, 1, 1), (32, 1, 1), arguments, stream)
+        event.record(stream)
+        driver.copy(back.ctypes.data, address, back.nbytes, stream)
+        stream.synchronise()
+        memory = driver.allocate(10)
+        raw.cuCtxDestroy_v2(other)  # memory made in it would be gone
+        driver.fill(memory.pointer, 0, 10, stream)
+        stream.synchronise()
+        with pytest.raises(DeviceError, match="cuLaunchKernel failed: CUDA_ERROR_INVALID_VALUE"):
+            driver.launch(function, (1, 1, 1), (2048, 1, 1), arguments, stream)
+    assert back.tolist() == [3] * 4
+
+
+@case
 def every_thread_may_use_it(driver: Driver) -> None:
     answers: list[object] = []
 

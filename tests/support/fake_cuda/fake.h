@@ -85,6 +85,7 @@ CUresult fake_drain(Stream *stream);      // runs what the stream holds
 CUresult fake_drain_all(void);
 CUresult fake_unsafe(void);               // the error that calls give which a capture in this thread forbids
 Stream *fake_stream(void *handle);        // NULL and the legacy handles mean the default stream
+int fake_at_home(const Stream *stream);   // false: it belongs to another context than the current one
 void fake_forget_streams(Context *context);
 Stream *fake_first_stream(void);          // of the list that `next` makes
 

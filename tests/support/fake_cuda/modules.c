@@ -109,7 +109,7 @@ CUresult cuLaunchKernel(Function *function, unsigned gx, unsigned gy, unsigned g
     unsigned shape[6] = {gx, gy, gz, bx, by, bz};
     void *unpacked[MOST_ARGUMENTS];
     Stream *stream = fake_stream(handle);
-    NEED(stream && function, INVALID_HANDLE);
+    NEED(stream && function && fake_at_home(stream), INVALID_HANDLE);
     for (int i = 0; i < 6; i++) NEED(shape[i], INVALID_VALUE);
     NEED(bx * by * bz <= 1024 && bz <= 64 && gy <= 65535 && gz <= 65535, INVALID_VALUE);
     if (!arguments && unpack(function, extra, unpacked)) arguments = unpacked;

@@ -59,6 +59,8 @@ CUresult fake_enqueue(Stream *stream, Operation *operation) {
 
 Stream *fake_first_stream(void) { return streams; }
 
+int fake_at_home(const Stream *stream) { return stream == &fake_default_stream || stream->context == fake_current(); }
+
 void fake_forget_streams(Context *context) {
     for (Stream **link = &streams; *link;) {
         Stream *stream = *link;
@@ -158,6 +160,7 @@ CUresult cuEventRecord(Event *event, void *handle) {
     ENTER_CONTEXT("cuEventRecord");
     Stream *stream = fake_stream(handle);
     NEED(stream && event && !event->destroyed, INVALID_HANDLE);
+    NEED(fake_at_home(stream), INVALID_HANDLE);
     event->stream = stream;
     event->capture = stream->capture;
     if (event->capture) DONE(OK);  // order within a graph is the order of its recording

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from vultus.cuda.driver.guard import Guard
@@ -12,6 +13,28 @@ from vultus.errors import DeviceError
 __all__ = ["Calls", "error_name", "raw"]
 
 NOT_READY = 600  # CUDA_ERROR_NOT_READY
+
+IN_STREAMS = frozenset(
+    (
+        "cuEventElapsedTime",
+        "cuEventRecord",
+        "cuEventSynchronize",
+        "cuGraphLaunch",
+        "cuLaunchKernel",
+        "cuMemcpy2DAsync",
+        "cuMemcpyAsync",
+        "cuMemsetD8Async",
+        "cuStreamSynchronize",
+        "cuStreamWaitEvent",
+    )
+)
+"""What a frame is made of. Their handles belong to a context, so that in another one they work alike or are refused."""
+
+
+class _Here(threading.local):
+    """What a thread knows of its context. sure: it is inside of `Calls.current`."""
+
+    sure = False
 
 
 class Calls:
@@ -25,10 +48,21 @@ class Calls:
         self.guard = guard
         self._context = context
         self._address = int(context)
+        self.here = _Here()
 
     def __call__(self, verb: str, *arguments: Any, detail: str = "") -> Any:
-        """Call a function in the primary context and return its value: None, one, or a tuple."""
+        """Call a function in the primary context and return its value: None, one, or a tuple.
+
+        Inside of `current` the steps of a frame do not ask first: asking would cost as much as many of them. Where
+        other code has left another context behind, the driver refuses, and the step is taken again in ours.
+        """
         self.guard.check(verb)
+        if self.here.sure and verb in IN_STREAMS:
+            code, value = raw(self.cuda, verb, *arguments)
+            if not code:
+                return value
+            if self.is_current():
+                raise self.guard.failure(error_name(self.cuda, code), verb, detail)
         if self.is_current():
             return self.plain(verb, *arguments, detail=detail)
         with self.pushed():
@@ -57,7 +91,7 @@ class Calls:
     def current(self) -> AbstractContextManager[None]:
         """Make the primary context current in this thread; costs one call where it is current already."""
         self.guard.check("making the GPU's context current")
-        return nullcontext() if self.is_current() else self.pushed()
+        return _Current(self, None if self.is_current() else self.pushed())
 
     @contextmanager
     def pushed(self) -> Iterator[None]:
@@ -76,6 +110,23 @@ class Calls:
                 raw(self.cuda, verb, handle)
 
         return free
+
+
+class _Current:
+    """The primary context on top, and this thread sure of it; pushed: what puts it there, where that is needed."""
+
+    def __init__(self, calls: Calls, pushed: AbstractContextManager[None] | None) -> None:
+        self._here, self._pushed = calls.here, pushed
+
+    def __enter__(self) -> None:
+        if self._pushed is not None:
+            self._pushed.__enter__()
+        self._before, self._here.sure = self._here.sure, True
+
+    def __exit__(self, *error: Any) -> None:
+        self._here.sure = self._before
+        if self._pushed is not None:
+            self._pushed.__exit__(*error)
 
 
 def raw(cuda: Any, verb: str, *arguments: Any) -> tuple[int, Any]:

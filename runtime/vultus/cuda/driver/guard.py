@@ -13,12 +13,22 @@ from vultus.errors import DeviceError
 
 __all__ = ["Guard"]
 
+_process = os.getpid()
+
+
+def _forked() -> None:
+    global _process
+    _process = os.getpid()
+
+
+os.register_at_fork(after_in_child=_forked)  # asking the system at each verb costs more than many verbs do
+
 
 class Guard:
     """What everything made with one driver shares."""
 
     def __init__(self) -> None:
-        self._process = os.getpid()
+        self._process = _process
         self._lost = ""
         self._captures = 0
         self._postponed: deque[Callable[[], object]] = deque()
@@ -27,7 +37,7 @@ class Guard:
 
     def check(self, doing: str) -> None:
         """Raise DeviceError when nothing may be called any more."""
-        if self._process != os.getpid():
+        if self._process != _process:
             raise DeviceError(f"{doing} is impossible: {FORKED}")
         if self.closed:
             raise DeviceError(f"{doing} is impossible: this driver is closed; open another")
@@ -37,7 +47,7 @@ class Guard:
     @property
     def here(self) -> bool:
         """Whether this is the process that opened the device, and it is not ending."""
-        return self._process == os.getpid() and not sys.is_finalizing()
+        return self._process == _process and not sys.is_finalizing()
 
     @property
     def sound(self) -> bool:
