@@ -5,7 +5,8 @@
     python benchmarks/tables.py --check    # exit 1 and name every file that differs
 
 A text takes a table between <!-- table:NAME --> and <!-- /table:NAME -->; names: accuracy, accuracy-full, gpu,
-models, peers, peers-full, precision. The plot docs/peers.svg is made from peers.json as well.
+models, peers, peers-full, precision, ablation-NAME for each of benchmarks/ablations.py. The plot docs/peers.svg is
+made from peers.json as well.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from harness.ablation_plans import PLANS
+from harness.ablation_table import ablation_table
 from harness.cards import card, facts_from, stale_results
 from harness.gpu_table import gpu_table
 from harness.markdown import full_table, replace_tables, short_table, table
@@ -85,7 +89,7 @@ def _documents(
     gpus: Sequence[dict[str, Any]],
 ) -> dict[Path, str]:
     main_result = results.get("accuracy.json")
-    tables = {
+    tables: dict[str, Callable[[], str]] = {
         "accuracy": lambda: short_table(main_result),
         "accuracy-full": lambda: full_table(main_result),
         "gpu": lambda: gpu_table(gpus),
@@ -93,6 +97,7 @@ def _documents(
         "peers": lambda: peers_table(peers),
         "peers-full": lambda: full_peers_table(peers),
         "precision": lambda: precision_table(precision),
+        **_ablations(root / "benchmarks" / "results"),
     }
     pages = [path for path in (root / "README.md", *sorted((root / "docs").glob("*.md"))) if path.exists()]
     texts = {path: replace_tables(path.read_text("utf-8"), tables, path.name) for path in pages}
@@ -119,6 +124,12 @@ def _gpu_results(folder: Path) -> dict[str, Any]:
                 f"{name} is no measurement: it is of a quick run or of the tests' stand-in; delete it"
             )
     return found
+
+
+def _ablations(folder: Path) -> dict[str, Callable[[], str]]:
+    """Return what makes the table of each ablation."""
+    results = {name: _single(folder / f"ablation-{name}.json") for name in PLANS}
+    return {f"ablation-{name}": partial(ablation_table, name, found) for name, found in results.items()}
 
 
 def _single(path: Path) -> dict[str, Any] | None:

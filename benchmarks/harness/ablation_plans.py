@@ -1,0 +1,132 @@
+"""What is compared with what: the ablations, their variants, and the figures that they are judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.provenance import REPOSITORY
+
+__all__ = ["PLANS", "Plan", "Trained", "Variant"]
+
+RECIPES = REPOSITORY / "models" / "vultus_models" / "recipes"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A recipe and the run that holds its weights; the run is named as the recipe unless it says otherwise."""
+
+    recipe: Path
+    run: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Name of the run's folder."""
+        return self.run or self.recipe.stem
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One side of a comparison: its models, which together give the figures, and the runs that they build on."""
+
+    words: str
+    models: tuple[Trained, ...]
+    needs: tuple[Trained, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One ablation. The first variant is what the others are held against.
+
+    figures: path of a figure -> its keys; the first of them, on the validation rows, chooses among the variants.
+    rising: whether more of that figure is better.
+    """
+
+    question: str
+    variants: dict[str, Variant]
+    figures: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    rising: bool = True
+
+    @property
+    def judge(self) -> str:
+        """The figure that chooses, as path.key."""
+        path, keys = next(iter(self.figures.items()))
+        return f"{path}.{keys[0]}"
+
+
+def _of(name: str, run: str = "") -> Trained:
+    return Trained(RECIPES / "ablations" / f"{name}.toml", run)
+
+
+def _one(words: str, name: str, run: str = "") -> Variant:
+    return Variant(words, (_of(name, run),))
+
+
+def _srn(words: str, name: str) -> Variant:
+    return Variant(words, (Trained(RECIPES / f"{name}.toml"),))
+
+
+_TASKS = ("gender", "ethnicity", "attractiveness")
+
+PLANS = {
+    "age-encoding": Plan(
+        "How should one trunk learn an age?",
+        {
+            "group-n": _one("overlapping groups of 11 ages, decoded around the peak", "base"),
+            "softmax": _one("a softmax over 101 ages and its expectation", "age-softmax"),
+            "regression": _one("one number", "age-plain"),
+        },
+        {"age.utkface": ("mae",)},
+        rising=False,
+    ),
+    "attractiveness-loss": Plan(
+        "How should one trunk learn attractiveness?",
+        {
+            "smooth-l1": _one("one number, smooth L1", "base"),
+            "smooth-huber": _one("one number, HMT-Net's smooth Huber", "rating-huber"),
+            "crnet": _one("CRNet: a number, a class, and the class's expectation", "rating-crnet"),
+            "ridge": Variant(
+                "features of the other tasks, Bayesian ridge regression",
+                (_of("rating-ridge"),),
+                needs=(_of("rating-trunk"),),
+            ),
+        },
+        {"attractiveness.mebeauty": ("pearson", "mae")},
+    ),
+    "joint-apart": Plan(
+        "Do gender, ethnicity and attractiveness gain from one HMT-Net?",
+        {
+            "joint": _one("one network, three branches", "hmt-joint"),
+            "apart": Variant(
+                "three networks, each the path of its task, on as many labelled faces",
+                tuple(_of(f"hmt-{task}") for task in _TASKS),
+            ),
+        },
+        {
+            "attractiveness.mebeauty": ("pearson", "mae"),
+            "gender.utkface": ("accuracy",),
+            "gender.celeba": ("accuracy",),
+            "ethnicity.utkface": ("accuracy", "balanced_accuracy"),
+        },
+    ),
+    "tree": Plan(
+        "Does the expression gain from networks of eyes, nose and mouth?",
+        {
+            "global": _one("the global network alone", "tree-global", "tree"),
+            "vote": _one("majority of the global network and the three parts", "tree"),
+            "mean": _one("mean of the four networks' probabilities", "tree-mean", "tree"),
+        },
+        {"expression.fer2013": ("accuracy", "macro_recall")},
+    ),
+    "srn": Plan(
+        "What do SRN's second steps bring a small detector?",
+        {
+            "one-step": _srn("neither second step", "srn-lite-onestep"),
+            "stc": _srn("two-step classification on the fine level", "srn-lite-stc"),
+            "str": _srn("two-step regression on the coarse levels", "srn-lite-str"),
+            "both": _srn("both: SRN-lite", "srn-lite"),
+        },
+        {"detector.crowds": ("ap50", "ap40")},
+    ),
+}
+"""Every ablation by name."""
