@@ -5,6 +5,7 @@ The networks, the kernels, the driver layer and the pipeline are the shipped one
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import itertools
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import host_device_engine
 from device_arrays import CudaArray, DlpackArray
 from fake_device import (
     Pixels,
@@ -24,11 +26,13 @@ from fake_device import (
     crowd,
     driver_of,
     fail,
+    fake,
     nothing_left,
     same,
     tiny_models,
 )
 from vultus import Analyzer, DeviceError, Frame, InputError, UsageError
+from vultus.cuda.driver import Stream
 
 
 def stream() -> None:
@@ -205,7 +209,6 @@ def out_of_memory() -> None:
             ("cuMemHostAlloc", 2),
             ("cuStreamCreate", 2),
             ("cuEventCreate", 2),
-            ("cuGraphInstantiate", 2),
             ("cuModuleGetFunction", 500),
         ):
             tried += each_failure(name, code, models)
@@ -264,4 +267,34 @@ def recovers() -> None:
         gc.collect()
         assert waits == [2], "a picture is given back only when nothing that was enqueued can read it"
         picture.array.close()
+    nothing_left()
+
+
+def uncapturable() -> None:
+    """An engine that refuses only inside of a capture is enqueued for good, with the same answers, and says why."""
+
+    def enqueue(self: host_device_engine.HostBinding, stream: Stream) -> None:
+        status = ctypes.c_int()
+        ctypes.CDLL("libcuda.so.1").cuStreamIsCapturing(ctypes.c_void_p(stream.handle), ctypes.byref(status))
+        if status.value:
+            raise DeviceError("this engine waits for its stream")
+        plain(self, stream)
+
+    binding = host_device_engine.HostBinding
+    plain = binding.enqueue
+    binding.enqueue = enqueue  # type: ignore[method-assign]
+    refused = "without a CUDA graph: this engine waits for its stream"
+    with tiny_models() as models, both(models) as (host, device):
+        for count in (1, 3, 0, 7, 2, 2):
+            answer = device(crowd(count))
+            same(answer, host(crowd(count)))
+        assert [refused in answer.ran_on[stage] for stage in ("detect", "face")] == [True, True]
+        assert "CUDA graph" not in answer.ran_on["letterbox"]
+        assert int(fake.fake_cuda_graphs()) == 0
+    binding.enqueue = plain  # type: ignore[method-assign]
+    with tiny_models() as models:
+        fail("cuGraphInstantiate", 0, 2)
+        with Analyzer("cuda", models) as device:
+            assert "cuGraphInstantiate failed: CUDA_ERROR_OUT_OF_MEMORY" in device(crowd(2)).ran_on["face"]
+        fail("cuGraphInstantiate", 0, 0)
     nothing_left()

@@ -277,6 +277,7 @@ def a_capture_that_raises_leaves_none_behind(driver: Driver) -> None:
     stream = driver.stream()
     with pytest.raises(ZeroDivisionError), driver.capture(stream):
         raise ZeroDivisionError
+    assert probe("graphs") == 0
     with driver.capture(stream) as graphs:
         pass
     assert len(graphs) == 1

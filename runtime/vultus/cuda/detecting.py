@@ -75,7 +75,7 @@ class Detector:
     ) -> None:
         self.driver, self.kernels, self.stream, self.engine = driver, kernels, stream, engine
         self.min_score = min_score
-        self._graphs = graphs
+        self._graphs, self.uncaptured = graphs, ""
         self._sizes: Kept[tuple[int, int], _Network] = Kept(SIZES, stream.synchronise)
         self._last: tuple[Geometry, _Prepared] | None = None
 
@@ -90,6 +90,10 @@ class Detector:
         if self._last is None or self._last[0] != geometry:
             self._last = (geometry, self._prepare(geometry))
         return self._last[1]
+
+    def refuse(self, why: str) -> None:
+        """Note why a part of the work cannot be captured, in `uncaptured`."""
+        self.uncaptured = why
 
     def close(self) -> None:
         """Free everything; the stream has been synchronised. The engine is its owner's."""
@@ -143,8 +147,10 @@ class _Prepared:
         """Enqueue network and decoder; count and records of the slot follow."""
         key = slot.records.pointer
         if key not in self._replays:
-            stream, driver = self._detector.stream, self._detector.driver
-            self._replays[key] = Replay(driver, stream, lambda: self._work(slot), self._detector.capturable)
+            found = self._detector
+            self._replays[key] = Replay(
+                found.driver, found.stream, lambda: self._work(slot), found.capturable, found.refuse
+            )
         self._replays[key]()
 
     def close(self) -> None:

@@ -41,6 +41,7 @@ class FaceNetwork:
         self.engine, self.attributes = engine, tuple(attributes)
         self.buckets = buckets_within(*engine.batch)
         self.driver, self.stream = driver, stream
+        self.uncaptured = ""
         spec, top = engine.spec, self.buckets[-1]
         crops, affines = (top, 3, spec.input.height, spec.input.width), (top, 2, 3)
         with ExitStack() as stack:
@@ -83,6 +84,10 @@ class FaceNetwork:
         """Enqueue the decoder for what a bucket's network gave."""
         self._decoder.into(outputs, self._affines, slot.count, start, slot.records, self.stream)
 
+    def refuse(self, why: str) -> None:
+        """Note why a part of the work cannot be captured, in `uncaptured`."""
+        self.uncaptured = why
+
     def close(self) -> None:
         """Free everything; the stream has been synchronised. The engine is its owner's."""
         self._stack.close()
@@ -100,8 +105,10 @@ class _Bucket:
     def replay(self, slot: Slot) -> Replay:
         key = slot.records.pointer
         if key not in self._replays:
-            driver, stream = self._network.driver, self._network.stream
-            self._replays[key] = Replay(driver, stream, lambda: self.work(slot, 0), self._capturable)
+            network = self._network
+            self._replays[key] = Replay(
+                network.driver, network.stream, lambda: self.work(slot, 0), self._capturable, network.refuse
+            )
         return self._replays[key]
 
     def work(self, slot: Slot, start: int) -> None:

@@ -313,6 +313,12 @@ class DevicePipeline:
     def _ran_on(self, upload: str, measured: bool) -> dict[str, str]:
         """Name what every stage ran on, in the order of the stages."""
         kernels = f"CUDA kernels on {self.driver.info.name} ({self.kernels.origin}, {self.driver.package})"
-        networks = [engine.device + self._why for engine in self._engines]
+        parts = zip(self._engines, (self._detector, self._face), strict=False)
+        networks = [engine.device + self._why + _graphless(part) for engine, part in parts]
         ran = {"upload": upload, "letterbox": kernels, "detect": networks[0], "decode_boxes": kernels}
         return ran | {"align": kernels, "face": networks[1], "decode_faces": kernels} if measured else ran
+
+
+def _graphless(part: Detector | FaceNetwork | None) -> str:
+    """Return what to say of a network whose work no CUDA graph takes although its engine allows it."""
+    return f" (without a CUDA graph: {part.uncaptured})" if part and part.uncaptured else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vultus.cuda.driver import Driver, Graph, Stream
+from vultus.errors import DeviceError
 
 __all__ = ["Replay"]
 
@@ -13,12 +14,20 @@ class Replay:
     """One piece of fixed work in one stream.
 
     It runs eagerly the first time, so that whatever the work loads late is loaded outside of a capture, and is
-    captured at the second. capturable: False keeps it eager for good.
+    captured at the second. capturable: False keeps it eager for good, and so does a capture that is refused, which
+    some engines do without having said so before; `refused` is told why.
     """
 
-    def __init__(self, driver: Driver, stream: Stream, work: Callable[[], None], capturable: bool) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        stream: Stream,
+        work: Callable[[], None],
+        capturable: bool,
+        refused: Callable[[str], None],
+    ) -> None:
         self._driver, self._stream, self._work = driver, stream, work
-        self._capturable, self._warm = capturable, False
+        self._capturable, self._warm, self._refused = capturable, False, refused
         self._graph: Graph | None = None
 
     @property
@@ -50,6 +59,11 @@ class Replay:
             self._graph = None
 
     def _capture(self) -> None:
-        with self._driver.capture(self._stream) as graphs:
-            self._work()
-        self._graph = graphs[0]
+        try:
+            with self._driver.capture(self._stream) as graphs:
+                self._work()
+        except DeviceError as error:
+            self._capturable = False
+            self._refused(str(error))
+        else:
+            self._graph = graphs[0]

@@ -7,7 +7,17 @@ import pytest
 from fake_cuda import run_with_fake
 from shim import shim_library
 
-CASES = ["stream", "stream_ends", "threads", "fork", "closing", "lost", "out_of_memory", "recovers"]
+CASES = [
+    "stream",
+    "stream_ends",
+    "threads",
+    "fork",
+    "closing",
+    "lost",
+    "out_of_memory",
+    "recovers",
+    "uncapturable",
+]
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -126,7 +126,9 @@ class Opened:
             try:
                 yield graphs
             except BaseException:
-                raw(self._calls.cuda, "cuStreamEndCapture", stream.handle)
+                code, left = raw(self._calls.cuda, "cuStreamEndCapture", stream.handle)
+                if not code:
+                    raw(self._calls.cuda, "cuGraphDestroy", left)
                 raise
             graphs.append(BoundGraph(self._calls, self._calls("cuStreamEndCapture", stream.handle)))
 
