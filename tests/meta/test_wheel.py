@@ -18,6 +18,13 @@ pytestmark = pytest.mark.slow
 NEEDED = (
     "vultus/py.typed",
     "vultus/include/vultus_face.h",
+    "vultus/cuda/code/kernels.fatbin.gz",
+    "vultus/cuda/code/kernels.json",
+    "vultus/cuda/code/kernels/common.cuh",
+    "vultus/cuda/code/kernels/letterbox.cu",
+    "vultus/selftest/face.png",
+    "vultus/selftest/golden.json",
+    "vultus/selftest/golden.npz",
     "vultus/zoo/default.json",
     "vultus_models/train.py",
     "vultus_export/cli.py",
