@@ -15,7 +15,7 @@ from harness.ablation_figures import Looked, compared, looked_at, rows_in
 from harness.ablation_plans import PLANS, Plan, Trained, Variant
 from harness.ablation_runs import finish, steps_done
 from harness.ablation_table import ablation_table
-from picture_sets import coloured, write_all, write_set
+from picture_sets import Entry, coloured, write_all, write_set
 from vultus.errors import ModelError
 from vultus.geometry import template_points
 from vultus_models.data.sets import open_set
@@ -65,9 +65,13 @@ def finished(trained: Trained, runs: Path, seed: int) -> None:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the sets of `write_all`, with utkface of both splits."""
     folder = write_all(tmp_path_factory.mktemp("data"))
-    rows = []
+    rows: list[Entry] = []
     for k in range(16):
-        labels = {"age": 20 + 3 * k, "gender": ("female", "male")[k % 2], "ethnicity": "white"}
+        labels: dict[str, object] = {
+            "age": 20 + 3 * k,
+            "gender": ("female", "male")[k % 2],
+            "ethnicity": "white",
+        }
         rows.append((coloured(96, 96, k, (32, 48)), {**labels, "split": ("val", "test")[k // 8]}))
     write_set(folder, "utkface", rows)
     return folder
