@@ -17,7 +17,8 @@ from vultus.errors import DeviceError, VultusError
 from vultus.onnxfile import spec_from_onnx
 from vultus.preprocess import bgr_from_frame
 from vultus.spec import ModelSpec
-from vultus.stages import DetectorStage, FaceStage, Stopwatch
+from vultus.stages import DetectorStage, FaceStage
+from vultus.stopwatch import Stopwatch
 from vultus.types import Frame, Result
 
 __all__ = ["KINDS", "Networks", "Opener", "open_networks", "reference"]

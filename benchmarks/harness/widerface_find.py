@@ -13,7 +13,8 @@ from harness.widerface_predictions import Found, official_boxes
 from vultus.decode.nms import suppress
 from vultus.engines import Engine, Tensors
 from vultus.spec import ModelSpec
-from vultus.stages import DetectorStage, Stopwatch
+from vultus.stages import DetectorStage
+from vultus.stopwatch import Stopwatch
 
 __all__ = ["PROTOCOLS", "Finder", "Look"]
 

@@ -11,7 +11,8 @@ from vultus.errors import InputError, UsageError
 from vultus.preprocess import bgr_from_frame
 from vultus.roles import measurable
 from vultus.spec import ModelSpec
-from vultus.stages import DetectorStage, FaceStage, Stopwatch
+from vultus.stages import DetectorStage, FaceStage
+from vultus.stopwatch import Stopwatch
 from vultus.types import FaceArray, Frame, Result
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ from vultus.types import FaceArray, empty_faces
 
 if TYPE_CHECKING:
     from vultus.engines import Engine
-    from vultus.stages import Stopwatch
+    from vultus.stopwatch import Stopwatch
 
 __all__ = ["CascadeStage", "cascade_stage"]
 

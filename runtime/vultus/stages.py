@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from importlib import import_module
 from typing import Any
 
@@ -18,9 +16,10 @@ from vultus.geometry import similarity_from_points, template_points
 from vultus.mtcnn import cascade_stage
 from vultus.preprocess import crops_into, input_size, letterbox_into
 from vultus.spec import ModelSpec
+from vultus.stopwatch import Stopwatch
 from vultus.types import FaceArray
 
-__all__ = ["DetectorStage", "FaceStage", "Stopwatch", "check_spec"]
+__all__ = ["DetectorStage", "FaceStage", "check_spec"]
 
 DECODERS = {
     "anchors": "vultus.decode.anchors",
@@ -34,23 +33,6 @@ MAX_BATCH = 64
 """Faces that go through the face network at once; a larger crowd goes in several batches to bound memory."""
 
 Pixels = npt.NDArray[np.uint8]
-
-
-class Stopwatch:
-    """Collects the wall time of named stages in milliseconds."""
-
-    def __init__(self) -> None:
-        self.milliseconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to the stage `name`."""
-        began = time.perf_counter_ns()
-        try:
-            yield
-        finally:
-            spent = (time.perf_counter_ns() - began) / 1e6
-            self.milliseconds[name] = self.milliseconds.get(name, 0.0) + spent
 
 
 def check_spec(spec: ModelSpec, where: str) -> None:

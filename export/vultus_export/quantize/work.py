@@ -14,7 +14,8 @@ import numpy.typing as npt
 from vultus.engines import Engine, Tensors
 from vultus.errors import InputError
 from vultus.spec import ModelSpec
-from vultus.stages import DetectorStage, FaceStage, Stopwatch
+from vultus.stages import DetectorStage, FaceStage
+from vultus.stopwatch import Stopwatch
 from vultus.types import ATTRIBUTES, FaceArray
 from vultus_export.inputs import read_picture
 from vultus_export.runners import Runner
