@@ -46,20 +46,20 @@ class Counted:
     absent: Mapping[str, str]
 
 
-def count(tree: Path) -> Counted:
-    """Count the work with the package of a checkout, on the interpreter that runs this.
+def count(tree: Path, only: Sequence[str] = ()) -> Counted:
+    """Count the work, or some of its regions, with the package of a checkout, on the interpreter that runs this.
 
     Raises CannotCount where there is no callgrind or it fails, ValueError when the package cannot be run.
     """
     valgrind = shutil.which("valgrind")
     if valgrind is None:
         raise CannotCount("valgrind is not installed")
-    _child([], tree)  # compiles the bytecode, and shows a broken package quickly and with its own words
+    _child([], tree, only)  # compiles the bytecode, and shows a broken package quickly and with its own words
     with TemporaryDirectory(prefix="vultus-guard-") as folder:
         out = Path(folder, "counts")
         tool = [valgrind, "-q", "--tool=callgrind", "--dump-before=getsid", f"--callgrind-out-file={out}"]
         try:
-            told = _child(tool, tree)
+            told = _child(tool, tree, only)
         except ValueError as error:
             raise CannotCount(f"callgrind cannot run this Python: {error}") from error
         totals = [_total(out.with_name(f"counts.{n + 1}")) for n in range(MARKS * len(told["regions"]))]
@@ -76,13 +76,13 @@ def _costs(names: Sequence[str], totals: Sequence[int]) -> dict[str, float]:
     }
 
 
-def _child(tool: Sequence[str], tree: Path) -> dict[str, Any]:
+def _child(tool: Sequence[str], tree: Path, only: Sequence[str]) -> dict[str, Any]:
     benchmarks = Path(__file__).resolve().parents[1]
     package = tree.resolve() / "runtime"
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
     paths = {"PYTHONPATH": os.pathsep.join(map(str, (package, benchmarks)))}
     done = subprocess.run(
-        [*tool, sys.executable, str(WORK[0]), str(RECORDING)],
+        [*tool, sys.executable, str(WORK[0]), str(RECORDING), *only],
         env={**kept, **STEADY, **paths},
         capture_output=True,
         text=True,

@@ -12,7 +12,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -172,14 +172,19 @@ class _Work:
         return HostPipeline(engines)
 
 
-def run(recording: Path) -> dict[str, Any]:
-    """Do the work between cuts; return what was done, and what cannot be done with this package and why."""
+def run(recording: Path, only: Sequence[str] = ()) -> dict[str, Any]:
+    """Do the work between cuts; return what was done, and what cannot be done with this package and why.
+
+    only: names of the regions to do, all by default.
+    """
     import vultus
 
     cv2.setNumThreads(1)
     gc.disable()
     done, absent = [], {}
     for name, ready in regions(read_recording(recording)).items():
+        if only and name not in only:
+            continue
         try:
             call = ready()
             call()
@@ -224,4 +229,4 @@ def environment_key() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(Path(sys.argv[1]))))
+    print(json.dumps(run(Path(sys.argv[1]), sys.argv[2:])))
