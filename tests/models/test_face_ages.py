@@ -45,8 +45,8 @@ def test_descending_the_loss_finds_the_ages(age: str) -> None:
     config = {"model": {"age": age}}
     code, ages = learnt_code(config), torch.tensor([3.0, 31.0, 78.0])
     raw = torch.zeros(3, code.size, requires_grad=True)
-    optimiser = torch.optim.Adam([raw], lr=0.2)
-    for _ in range(300):
+    optimiser = torch.optim.Adam([raw], lr=0.4)
+    for _ in range(120):
         optimiser.zero_grad()
         code.loss(raw, ages).sum().backward()  # type: ignore[no-untyped-call]
         optimiser.step()

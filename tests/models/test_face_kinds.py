@@ -31,11 +31,8 @@ HMT: dict[str, Any] = {"model": {**TINY, "kind": "hmt", "heads": list(LEAVES), "
 TREE: dict[str, Any] = {"model": {**TINY, "kind": "tree"}}
 CONFIGS = [
     HMT,
-    {"model": {**HMT["model"], "heads": ["gender"]}},
     TREE,
-    {"model": {**TREE["model"], "vote": "mean"}},
-    {"model": {**TINY, "kind": "ridge"}},
-    {"model": {**TINY, "age": "softmax", "rating": "crnet"}},
+    {"model": {**TINY, "kind": "ridge", "age": "softmax", "rating": "crnet"}},
     {"model": {**TINY, "age": "plain", "heads": ["age", "gender"]}},
 ]
 ABLATIONS = sorted(path.stem for path in (RECIPES / "ablations").glob("*.toml"))
