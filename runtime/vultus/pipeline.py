@@ -198,5 +198,8 @@ def _opened(
                     f"device {device!r} was asked for, but {reason}; ask for 'cpu' or 'auto', or mend that"
                 ) from error
             why = f"chosen because {reason}"
-    opened = ((str(path), stack.enter_context(open_engine(path, "cpu", threads))) for path in paths)
+    try:
+        opened = [(str(path), stack.enter_context(open_engine(path, "cpu", threads))) for path in paths]
+    except DeviceError as error:
+        raise DeviceError(f"{error} (the CPU was {why})" if why else str(error)) from error
     return HostPipeline(by_task(opened), attributes, min_score, why)

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from vultus.cli import app
 from vultus.cuda.code.sources import kernel_sources, sources_hash
-from vultus.errors import InputError, ModelError
+from vultus.errors import DeviceError, InputError, ModelError, UsageError
 from vultus.pipeline import Analyzer
-from vultus.selftest import golden, soak
+from vultus.selftest import golden, selftest, soak
 from vultus.selftest.agreement import LIMITS, agreement, require_agreement
 from vultus.selftest.golden import load_golden, save_golden
 from vultus.selftest.kernels import differing_words
@@ -48,6 +48,18 @@ def test_packaged_results_are_small_and_hold_faces() -> None:
     assert (golden.FOLDER / "golden.npz").stat().st_size < 500_000
     found = load_golden().under("models/fp32")
     assert {name: len(faces) for name, faces in found.items()} == {"one": 1, "six": 6}
+
+
+def test_models_that_have_no_results_are_refused_on_the_cpu() -> None:
+    done = CliRunner().invoke(app, ["selftest", "--device", "cpu", "--models", "vultus-det-s"])
+    assert done.exit_code == 2
+    assert "--models are tested on a GPU alone; leave them out" in " ".join(
+        done.output.replace("│", " ").split()
+    )
+    with pytest.raises(UsageError, match=r"^models are tested on a GPU alone: ask for device 'cuda'"):
+        selftest("cpu", models=["vultus-det-s.onnx"])
+    with pytest.raises(DeviceError, match=r"^device 'auto' cannot be tested; expected one of cuda, cpu$"):
+        selftest("auto")
 
 
 def test_damaged_and_missing_results_are_named(tmp_path: Path) -> None:

@@ -366,7 +366,8 @@ def a_context_left_behind_inside_is_noticed(driver: Driver) -> None:
     stream, event, other = driver.stream(), driver.event(), ctypes.c_void_p()
     function = driver.load(IMAGE).function("vultus_test_scale")
     address = sent(driver, np.ones(4, np.float32), stream)
-    arguments = [ctypes.c_void_p(address), ctypes.c_int(4), ctypes.c_float(3), ctypes.c_uint(0)]
+    numbers: list[Argument] = [ctypes.c_int(4), ctypes.c_float(3), ctypes.c_uint(0)]
+    arguments = [ctypes.c_void_p(address), *numbers]
     back, raw = np.zeros(4, np.float32), ctypes.CDLL("libcuda.so.1")
     with driver.current():
         raw.cuCtxCreate_v2(ctypes.byref(other), 0, 0)

@@ -51,7 +51,12 @@ def selftest(
         from vultus.zoo import find_model
 
         output = output_console()
-        chosen = device.value if device else "cpu" if cuda_problem() else "cuda"
+        chosen = device.value if device else "cpu" if (problem := cuda_problem()) else "cuda"
+        if models and chosen == "cpu":
+            why = "" if device else f", and {problem}"
+            raise typer.BadParameter(
+                f"--models are tested on a GPU alone{why}; leave them out to test the CPU"
+            )
         files = [find_model(model) for model in models or ()] or None
 
         def show(check: Check) -> None:

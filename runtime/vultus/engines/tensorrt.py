@@ -33,8 +33,8 @@ def open_model(path: Path, device: str, threads: int | None) -> HostedEngine:
     require_known(device)
     if device == "cpu":
         raise DeviceError(
-            f"device 'cpu' was asked for, but {path.name} runs on a GPU alone; ask for 'cuda' or 'auto', or give "
-            "the .onnx file that it was built from"
+            f"{path.name} runs on a GPU alone: give the .onnx file that it was built from, or device 'cuda' where a "
+            "GPU is there"
         )
     with ExitStack() as stack:
         driver = stack.enter_context(closing(open_driver()))

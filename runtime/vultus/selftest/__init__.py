@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from vultus.errors import DeviceError, UsageError
 from vultus.selftest.report import Check, Report
 
 __all__ = ["FRAMES", "Check", "Report", "selftest"]
@@ -27,8 +28,13 @@ def selftest(
     device: "cuda" compares each kernel with packaged results, the pipeline with the CPU's, and runs some thousand
     frames; "cpu" compares the installed models with packaged results and runs a hundred frames. frames: how many
     instead. models: files instead of the default ones, for the device. watch: is shown each check as it ends.
-    Raises DeviceError when the device cannot be used at all; a check that fails is in the report.
+    Raises DeviceError when the device cannot be used at all, UsageError for models on the CPU, where only the
+    installed ones have results to compare with; a check that fails is in the report.
     """
+    if device not in FRAMES:
+        raise DeviceError(f"device {device!r} cannot be tested; expected one of {', '.join(FRAMES)}")
+    if models and device != "cuda":
+        raise UsageError("models are tested on a GPU alone: ask for device 'cuda', or leave the models out")
     frames = FRAMES[device] if frames is None else frames
     report = Report(_name_of(device))
     for check in _on_gpu(frames, models) if device == "cuda" else _on_cpu(frames):

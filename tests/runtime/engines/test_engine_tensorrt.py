@@ -20,6 +20,7 @@ from recorded_tensorrt import RECORD, RTX, VERSIONS
 from vultus.engines import open_engine
 from vultus.engines.devices import cuda_problem
 from vultus.errors import DeviceError, ModelError
+from vultus.pipeline import Analyzer
 
 pytest.importorskip("cuda.bindings", reason="needs cuda-bindings")
 
@@ -356,10 +357,17 @@ def test_a_version_compatible_engine_may_bring_its_own_runtime(tmp_path: Path) -
 
 def test_the_cpu_is_refused_for_an_engine(tmp_path: Path) -> None:
     path = sidecars.saved(tmp_path, sidecars.ORIN)
-    with pytest.raises(
-        DeviceError, match=r"'cpu' was asked for, but tiny-face\.engine runs on a GPU alone; ask for"
-    ):
+    with pytest.raises(DeviceError, match=r"^tiny-face\.engine runs on a GPU alone: give the \.onnx file"):
         open_engine(path, "cpu")
+
+
+@pytest.mark.skipif(not cuda_problem(), reason="a GPU is here")
+def test_auto_says_how_it_came_to_the_cpu(tmp_path: Path) -> None:
+    path = sidecars.saved(tmp_path, sidecars.ORIN)
+    with pytest.raises(
+        DeviceError, match=r" runs on a GPU alone: .* \(the CPU was chosen because the NVIDIA "
+    ):
+        Analyzer("auto", [path])
 
 
 @pytest.mark.skipif(not cuda_problem(), reason="a GPU is here")
