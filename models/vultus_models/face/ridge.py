@@ -83,7 +83,9 @@ def log_evidence(features: Array, targets: Array, alpha: float, beta: float) -> 
         (beta**2 * power * along**2 / (alpha + beta * power)).sum()
     )
     volume = float(np.log(alpha + beta * power).sum()) + (width - len(size)) * np.log(alpha)
-    return 0.5 * float(width * np.log(alpha) + count * np.log(beta) - error - volume - count * np.log(2 * np.pi))
+    return 0.5 * float(
+        width * np.log(alpha) + count * np.log(beta) - error - volume - count * np.log(2 * np.pi)
+    )
 
 
 def embeddings(model: FaceNet, source: Crops, chosen: npt.NDArray[np.intp], size: int) -> tuple[Array, Array]:
