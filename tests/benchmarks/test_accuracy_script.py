@@ -197,7 +197,7 @@ def test_the_result_is_plain_json(result: dict[str, Any]) -> None:
     [
         (["--data", "nowhere"], 1, "nowhere holds none of crowds"),
         (["--sets", "crowd"], 2, "unknown set 'crowd'; known: crowds, scenes"),
-        (["--models", "no.onnx"], 1, "no.onnx cannot be read"),
+        (["--models", "no.onnx"], 1, "there is no model file no.onnx"),
         (["--precision", "int8"], 1, "tiny-detector.onnx is of precision fp32, not int8"),
     ],
     ids=["no data", "unknown set", "no model", "other precision"],

@@ -300,7 +300,7 @@ def test_what_cannot_be_fused_is_refused(networks: tuple[onnx.ModelProto, onnx.M
             "max-faces must lie between 1 and the detector's own 512; it is 0",
         ),
         (detector, face, Settings(513), ModelError, "it is 513"),
-        (detector, face, Settings(min_score=1.0), ModelError, "min-score must lie between 0 and 1"),
+        (detector, face, Settings(min_score=1.0), ModelError, "min-score must be above 0 and below 1"),
         (
             detector,
             face,
