@@ -149,8 +149,10 @@ def faces_from(answer: Answer) -> FaceArray:
         record["box"], record["score"] = face["box"], face["score"]
         if len(face["points"]) == 5:
             record["points"] = face["points"]
-        if "age" in face:
-            record["age"], record["gender"] = face["age"], (1 - face["male"], face["male"])
+        if face.get("age") is not None:
+            record["age"] = face["age"]
+        if face.get("male") is not None:
+            record["gender"] = (1 - face["male"], face["male"])
     return faces
 
 

@@ -127,7 +127,7 @@ def test_a_runner_that_does_not_start_is_told(tmp_path: Path) -> None:
 
 
 def test_faces_become_records_by_falling_score() -> None:
-    low = {"box": [0, 0, 5, 5], "score": 0.2, "points": [[1, 2]] * 4}
+    low = {"box": [0, 0, 5, 5], "score": 0.2, "points": [[1, 2]] * 4, "age": 20.0, "male": None}
     high = {"box": [1, 1, 9, 9], "score": 0.9, "points": [[3, 4]] * 5, "age": 31.0, "male": 0.25}
     faces = faces_from({"faces": [low, high]})
     assert faces["score"].tolist() == pytest.approx([0.9, 0.2])
@@ -135,7 +135,8 @@ def test_faces_become_records_by_falling_score() -> None:
     assert faces["age"][0] == 31
     assert faces["points"][0].tolist() == [[3, 4]] * 5
     assert np.isnan(faces["points"][1]).all()
-    assert np.isnan(faces["age"][1])
+    assert faces["age"][1] == 20
+    assert np.isnan(faces["gender"][1]).all()
 
 
 @pytest.mark.parametrize(("crops", "found", "whole"), [(True, 1, 1), (False, 0, 0)])
