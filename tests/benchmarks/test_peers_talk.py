@@ -181,7 +181,8 @@ def test_p90_is_left_out_of_few_samples(make: Make) -> None:
         many = rounds_of({"many": talk}, scene(), 22, 1e-9, {}, lambda words: None)["many"].figures()
     assert few["samples"] == LEAST
     assert few["p90_ms"] is None
-    assert many["p90_ms"] >= many["p50_ms"] > 0
+    assert many["p90_ms"] is not None
+    assert many["p90_ms"] >= many["p50_ms"]  # both may round to 0: this peer does nothing
 
 
 def test_picture_shows_six_portraits_or_a_fitted_photograph(tmp_path: Path) -> None:
