@@ -17,10 +17,10 @@ import torch
 
 from vultus.cuda.driver import Driver
 from vultus.cuda.tensors import DeviceTensor
-from vultus.engines.contract import check_batch
+from vultus.engines.contract import check_batch, check_count
 from vultus.engines.device import UNLIMITED
 from vultus.engines.devices import require_known
-from vultus.errors import DeviceError, InputError, UsageError
+from vultus.errors import DeviceError, UsageError
 from vultus.spec import ModelSpec
 from vultus_export.torch_engine_binding import TorchBinding
 from vultus_export.torch_engine_graph import TorchGraph, read_graph
@@ -155,9 +155,7 @@ class TorchDeviceEngine:
         if self._graph is None:
             raise UsageError(f"the engine of {self._name} is closed; open it again")
         check_batch(batch.shape, batch.dtype, self._spec, self._name)
-        least, most = self.batch
-        if not least <= batch.shape[0] <= most:
-            raise InputError(f"{self._name} takes {least} pictures at once, got {batch.shape[0]}")
+        check_count(batch.shape[0], self.batch, self._name)
         binding = TorchBinding(self._graph, self._name, self._driver, self._device, batch)
         self._bindings.append(binding)
         return binding

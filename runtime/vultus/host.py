@@ -92,7 +92,7 @@ class HostPipeline:
         if isinstance(picture, Frame):
             return picture
         if lies_on_device(picture):
-            where = ", ".join(sorted({self._detector.engine.device + self._why}))
+            where = self._detector.engine.device + self._why
             raise InputError(
                 f"this Analyzer takes pictures from the host, the {type(picture).__name__} lies on a GPU; "
                 f"ask for device='cuda' or copy it to a numpy array (it runs on {where})"

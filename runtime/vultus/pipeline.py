@@ -183,23 +183,38 @@ def _opened(
     """Open the models where they were asked for; only "auto" goes on to the CPU when the GPU cannot be had."""
     why = ""
     if device != "cpu":
-        from vultus.cuda.opening import open_on_device
-
-        try:
-            with ExitStack() as own:
-                chosen = "chosen because a GPU is there" if device == "auto" else ""
-                pipeline = open_on_device(paths, attributes, min_score, own, why=chosen)
-                stack.push(own.pop_all())
-                return pipeline
-        except DeviceError as error:
-            reason = cuda_problem() or str(error)
-            if device == "cuda" or any(Path(path).suffix not in ENGINES for path in paths):
-                raise DeviceError(
-                    f"device {device!r} was asked for, but {reason}; ask for 'cpu' or 'auto', or mend that"
-                ) from error
-            why = f"chosen because {reason}"
+        pipeline, reason = _tried_on_device(device, paths, attributes, min_score, stack)
+        if pipeline is not None:
+            return pipeline
+        if device == "cuda" or any(Path(path).suffix not in ENGINES for path in paths):
+            raise DeviceError(
+                f"device {device!r} was asked for, but {reason}; ask for 'cpu' or 'auto', or mend that"
+            )
+        why = f"chosen because {reason}"
     try:
         opened = [(str(path), stack.enter_context(open_engine(path, "cpu", threads))) for path in paths]
     except DeviceError as error:
         raise DeviceError(f"{error} (the CPU was {why})" if why else str(error)) from error
     return HostPipeline(by_task(opened), attributes, min_score, why)
+
+
+def _tried_on_device(
+    device: str,
+    paths: Sequence[str | Path],
+    attributes: Sequence[str] | None,
+    min_score: float | None,
+    stack: ExitStack,
+) -> tuple[_Pipeline | None, str]:
+    """Return the pipeline on the GPU, or None and why there is none."""
+    if problem := cuda_problem():  # asked first: without a GPU none of the device path need be imported
+        return None, problem
+    from vultus.cuda.opening import open_on_device
+
+    try:
+        with ExitStack() as own:
+            chosen = "chosen because a GPU is there" if device == "auto" else ""
+            pipeline = open_on_device(paths, attributes, min_score, own, why=chosen)
+            stack.push(own.pop_all())
+            return pipeline, ""
+    except DeviceError as error:
+        return None, cuda_problem() or str(error)

@@ -23,12 +23,13 @@ def _main() -> None:
         first = time.perf_counter_ns()
         for _ in range(FRAMES):
             analyzer(picture)
-        from vultus.bench.load import peak_resident, resident
+        from vultus.bench.load import peak_resident
+        from vultus.telemetry.load import rss
 
         figures = {
             "import_s": (imported - began) / 1e9,
             "first_at": first,
-            "rss_steady": resident(),
+            "rss_steady": rss(),
             "rss_peak": peak_resident(),
             "gpu_bytes": None,
         }

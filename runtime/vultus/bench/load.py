@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Load", "load_now", "other_share", "peak_resident", "resident"]
+__all__ = ["Load", "load_now", "other_share", "peak_resident"]
 
 PROC = Path("/proc")
 
@@ -40,15 +40,6 @@ def other_share(before: Load | None, after: Load | None) -> float | None:
         return None
     other = (after.busy - before.busy) - (after.own - before.own)
     return min(max(other / (after.total - before.total), 0.0), 1.0)
-
-
-def resident() -> int | None:
-    """Return the resident memory of this process in bytes."""
-    try:
-        pages = int((PROC / "self/statm").read_bytes().split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def peak_resident() -> int | None:

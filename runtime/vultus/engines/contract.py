@@ -10,7 +10,7 @@ import numpy as np
 from vultus.errors import InputError, ModelError
 from vultus.spec import ModelSpec
 
-__all__ = ["check_batch", "check_contract"]
+__all__ = ["check_batch", "check_contract", "check_count"]
 
 
 def check_batch(shape: Sequence[int], dtype: np.dtype[Any], spec: ModelSpec, name: str) -> None:
@@ -26,6 +26,13 @@ def check_batch(shape: Sequence[int], dtype: np.dtype[Any], spec: ModelSpec, nam
         raise InputError(
             f"{name} takes float32 (n, 3, height, width), n >= 1, {sides}; got {dtype} {tuple(shape)}"
         )
+
+
+def check_count(count: int, taken: tuple[int, int], name: str) -> None:
+    """Raise InputError, naming the model file, unless it takes so many pictures at once; taken: least and most."""
+    least, most = taken
+    if not least <= count <= most:
+        raise InputError(f"{name} takes {least} pictures at once, got {count}")
 
 
 def check_contract(inputs: Sequence[str], outputs: Collection[str], spec: ModelSpec, where: str) -> None:

@@ -15,9 +15,9 @@ import numpy as np
 
 from vultus.cuda.driver import Driver, Stream
 from vultus.cuda.tensors import DeviceTensor
-from vultus.engines.contract import check_batch, check_contract
+from vultus.engines.contract import check_batch, check_contract, check_count
 from vultus.engines.device import UNLIMITED
-from vultus.errors import DeviceError, InputError, ModelError, UsageError, VultusError
+from vultus.errors import DeviceError, ModelError, UsageError, VultusError
 from vultus.onnxfile import spec_from_onnx
 from vultus.spec import ModelSpec
 
@@ -128,9 +128,7 @@ class OrtCudaEngine:
         if self.session is None:
             raise UsageError(f"the engine of {self.file} is closed; open it again")
         check_batch(batch.shape, batch.dtype, self._spec, self.file)
-        least, most = self.batch
-        if not least <= batch.shape[0] <= most:
-            raise InputError(f"{self.file} takes {least} pictures at once, got {batch.shape[0]}")
+        check_count(batch.shape[0], self.batch, self.file)
         binding = OrtBinding(self, batch)
         self._bindings.append(binding)
         return binding

@@ -20,6 +20,7 @@ from vultus.cuda.draw import BoxDrawer
 from vultus.cuda.faces import Aligner, FaceDecoder
 from vultus.cuda.preprocess import Crops, Letterbox
 from vultus.cuda.tensors import DeviceTensor
+from vultus.decode.heads import output_width
 from vultus.selftest.workspace import Workspace
 from vultus.spec import AnchorLevel, DetectorSpec, Head, InputSpec, ModelSpec
 from vultus.types import (
@@ -72,15 +73,6 @@ FACE_SPEC = ModelSpec(
     ),
 )
 
-WIDTHS = {
-    "landmarks": 136,
-    "pose": 3,
-    "age": 103,
-    "gender": 2,
-    "ethnicity": 5,
-    "expression": 7,
-    "facial_hair": 5,
-}
 CAPACITY, FACES, START = 8, 6, 2
 
 
@@ -214,7 +206,7 @@ def _faces(name: str, attributes: tuple[str, ...], start: int) -> Case:
         random = _random(11)
         outputs: dict[str, DeviceTensor] = {}
         for head in FACE_SPEC.heads:
-            values = random.uniform(-2, 2, (CAPACITY, WIDTHS.get(head.output, 1))).astype(np.float32)
+            values = random.uniform(-2, 2, (CAPACITY, output_width(head))).astype(np.float32)
             outputs[head.output] = work.put(values * (0.2 if head.kind in ("landmarks", "euler") else 2))
         records, count = work.put(_records(6)), work.put(np.array([FACES], np.int32))
         affines = work.put(_affines(7))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,9 +10,10 @@ from vultus.cuda.driver import Driver
 from vultus.selftest.pictures import collage, nv12_from_bgr
 from vultus.selftest.pipeline import Analyse
 from vultus.selftest.report import Check, checked
+from vultus.telemetry.load import rss
 from vultus.types import Frame
 
-__all__ = ["WARMUP", "check_frames", "gauges", "resident", "soak_frames"]
+__all__ = ["WARMUP", "check_frames", "gauges", "soak_frames"]
 
 WARMUP = 200
 """Frames before memory is looked at: buffers, caches and the allocator's arenas have found their size."""
@@ -30,15 +30,6 @@ def soak_frames() -> list[Frame]:
     return [Frame(picture) if index % 2 else nv12_from_bgr(picture) for index, picture in enumerate(pictures)]
 
 
-def resident() -> float:
-    """Return the resident memory of this process in bytes; 0 where the system does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return 0.0
-    return float(pages * os.sysconf("SC_PAGE_SIZE"))
-
-
 def _descriptors() -> float:
     folder = Path("/proc/self/fd")
     return float(len(list(folder.iterdir()))) if folder.is_dir() else 0.0
@@ -47,7 +38,7 @@ def _descriptors() -> float:
 def gauges(driver: Driver | None) -> dict[str, Callable[[], float]]:
     """Return what must not rise, by name: memory of the process and, with a driver, of the device."""
     found: dict[str, Callable[[], float]] = {
-        "resident_mb": lambda: resident() / MEGABYTE,
+        "resident_mb": lambda: (rss() or 0) / MEGABYTE,
         "descriptors": _descriptors,
     }
     if driver is not None:

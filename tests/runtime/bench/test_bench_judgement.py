@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from bench_records import record
-from vultus.bench.load import Load, load_now, other_share, peak_resident, resident
+from vultus.bench.load import Load, load_now, other_share, peak_resident
 from vultus.bench.record import Counts, Event, Golden
 from vultus.bench.samples import Recorder, Samples
 from vultus.bench.scenarios import scenario
 from vultus.bench.stages import REST, drawing_stage, stages_of
 from vultus.bench.verdict import judge
+from vultus.telemetry.load import rss
 from vultus.types import Frame, Result, empty_faces
 
 MS = 1_000_000
@@ -140,7 +141,7 @@ def test_load_of_another_process_is_seen_and_ones_own_is_not() -> None:
 
 
 def test_memory_of_this_process() -> None:
-    now, peak = resident(), peak_resident()
+    now, peak = rss(), peak_resident()
     assert now is not None
     assert peak is not None
     assert 10 * 2**20 < now <= peak
