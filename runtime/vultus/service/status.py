@@ -1,0 +1,63 @@
+"""status.json: what the running service says of itself, at most once a second; `vultus health` reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from vultus.service.files import read_json, write_json
+
+__all__ = ["STALE", "ServiceState", "Status", "Wanted", "read_status", "write_status"]
+
+STALE = 15.0
+"""Seconds after which a status that is not renewed means that the service hangs or is gone."""
+
+ServiceState = Literal["starting", "running", "degraded", "stopping"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the configuration asks for, as far as health is judged by it; see `vultus.service.config.Health`."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    stall_s: float = 10.0
+    least_fps: float | None = None
+    power_mode: str | None = None
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the service says of itself.
+
+    started, written, last_frame: seconds since 1970. frames: analysed; dropped: replaced by a newer one before
+    they were; faces: found in all of them. fps: analysed frames a second of late. device: what really runs each
+    stage. warnings: what is not as it should be, one clause each. config: SHA-256 of the configuration in use.
+    engines: the slot of the engines in use, None where models run without.
+    """
+
+    state: ServiceState
+    pid: int
+    started: float
+    written: float
+    frames: int = 0
+    dropped: int = 0
+    faces: int = 0
+    last_frame: float | None = None
+    fps: float = 0.0
+    device: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    config: str = ""
+    engines: str | None = None
+    wanted: Wanted = field(default_factory=Wanted)
+    schema: Literal[1] = 1
+
+
+def read_status(path: Path) -> Status | None:
+    """Return what the service said last, None when there is nothing; raises SourceError for a broken file."""
+    return read_json(path, Status)
+
+
+def write_status(path: Path, status: Status) -> None:
+    """Put it in its place whole; it need not survive a loss of power. Raises SinkError when that fails."""
+    write_json(path, status, lasting=False)
