@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vultus.cli import bench, doctor, models, run, selftest
+from vultus.cli import bench, config, doctor, health, models, run, selftest, service
 
 __all__ = ["app", "main"]
 
@@ -22,8 +22,11 @@ app = typer.Typer(
 app.command(epilog="Example: vultus run photos --draw drawn --json faces.jsonl")(run.run)
 app.command(epilog="Example: vultus doctor --json")(doctor.doctor)
 app.command(epilog="Example: vultus selftest --device cuda")(selftest.selftest)
+app.command(epilog="Example: vultus service --config vultus.toml")(service.service)
+app.command(epilog="Example: vultus health --json")(health.health)
 app.add_typer(bench.bench, name="bench", epilog="Example: vultus bench single --quick")
 app.add_typer(models.models, name="models", epilog="Example: vultus models list")
+app.add_typer(config.config, name="config", epilog="Example: vultus config check vultus.toml")
 
 
 def _print_version(wanted: bool) -> None:

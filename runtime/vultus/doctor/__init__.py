@@ -47,7 +47,7 @@ def examine(models: Sequence[Path] | None = None, engine_folder: Path | None = N
     device, not that the packages look right.
     """
     from vultus import __version__
-    from vultus.doctor import engines, machine, packages
+    from vultus.doctor import engines, firstboot, machine, packages
     from vultus.zoo import default_models
 
     files = default_models() if models is None else models
@@ -57,6 +57,7 @@ def examine(models: Sequence[Path] | None = None, engine_folder: Path | None = N
         *packages.checks(),
         *machine.gpu_checks(),
         *machine.jetson_checks(),
+        *firstboot.firstboot_checks(),
         *engines.model_checks(files),
         *(engines.engine_checks(engine_folder) if engine_folder else ()),
         *engines.run_checks(files),

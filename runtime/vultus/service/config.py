@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from vultus.errors import InputError, SourceError
+from vultus.errors import InputError
 from vultus.types import ATTRIBUTES
 
 __all__ = [
@@ -158,14 +158,13 @@ class Config:
 def read_config(path: Path) -> Config:
     """Read and check a configuration; every problem in it is found at once.
 
-    Raises ConfigError when it does not hold what is expected, SourceError when it cannot be read.
+    Raises ConfigError when it cannot be read or does not hold what is expected.
     """
     from vultus.service.reading import config_from_text
 
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise SourceError(
-            f"{path}: this configuration cannot be read: {error.strerror}; name another with --config, or install it"
-        ) from error
+        said = f"cannot be read: {error.strerror}; make it, or name another file"
+        raise ConfigError(str(path), [Problem(0, "", said)]) from error
     return config_from_text(data, str(path), hashlib.sha256(data).hexdigest())

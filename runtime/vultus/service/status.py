@@ -18,11 +18,9 @@ ServiceState = Literal["starting", "running", "degraded", "stopping"]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the configuration asks for, as far as health is judged by it; see `vultus.service.config.Health`."""
+    """What the configuration asks for, as far as `vultus health` needs it; the service judges the rest itself."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    stall_s: float = 10.0
-    least_fps: float | None = None
     power_mode: str | None = None
 
 
@@ -32,8 +30,9 @@ class Status:
 
     started, written, last_frame: seconds since 1970. frames: analysed; dropped: replaced by a newer one before
     they were; faces: found in all of them. fps: analysed frames a second of late. device: what really runs each
-    stage. warnings: what is not as it should be, one clause each. config: SHA-256 of the configuration in use.
-    engines: the slot of the engines in use, None where models run without.
+    stage. waiting: why nothing is analysed yet, empty when it is. warnings: what is not as it should be, one
+    clause each. config: SHA-256 of the configuration in use. engines: the slot of the engines in use, None where
+    models run without.
     """
 
     state: ServiceState
@@ -46,6 +45,7 @@ class Status:
     last_frame: float | None = None
     fps: float = 0.0
     device: dict[str, str] = field(default_factory=dict)
+    waiting: str = ""
     warnings: tuple[str, ...] = ()
     config: str = ""
     engines: str | None = None
