@@ -4,9 +4,9 @@
     python benchmarks/tables.py            # write them
     python benchmarks/tables.py --check    # exit 1 and name every file that differs
 
-A text takes a table between <!-- table:NAME --> and <!-- /table:NAME -->; names: accuracy, accuracy-full, gpu,
-models, peers, peers-full, precision, ablation-NAME for each of benchmarks/ablations.py. The plot docs/peers.svg is
-made from peers.json as well.
+A text takes a table between <!-- table:NAME --> and <!-- /table:NAME -->; names: accuracy, accuracy-full, cpu,
+cpu-cost, gpu, models, peers, peers-full, precision, ablation-NAME for each of benchmarks/ablations.py. The plots
+docs/peers.svg and docs/cpu.svg are made from peers.json and cpu-cost.json as well.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from typing import Any
 from harness.ablation_plans import PLANS
 from harness.ablation_table import ablation_table
 from harness.cards import card, facts_from, stale_results
+from harness.cpu_plot import cpu_plot
+from harness.cpu_table import Cpu, cost_table, cpu_results, cpu_table
 from harness.gpu_table import gpu_table
 from harness.markdown import full_table, replace_tables, short_table, table
 from harness.network_size import network_size
@@ -63,10 +65,10 @@ def made_texts(root: Path) -> dict[Path, str]:
     belongs to no model.
     """
     models = sorted((root / "runtime" / "vultus" / "zoo").glob("*.onnx"))
-    results = _results(root / "benchmarks" / "results")
-    precision = _single(root / "benchmarks" / "results" / "precision.json")
-    peers = _single(root / "benchmarks" / "results" / "peers.json")
-    gpus = _gpu_results(root / "benchmarks" / "results")
+    folder = root / "benchmarks" / "results"
+    results, gpus = _results(folder), _gpu_results(folder)
+    precision, peers = _single(folder / "precision.json"), _single(folder / "peers.json")
+    cpu = cpu_results(folder, _single(folder / "cpu-cost.json"), models)
     compared = {"peers.json": peers} if peers else {}
     stale = stale_results(results | _masters(precision) | compared, models)
     if stale:
@@ -77,7 +79,7 @@ def made_texts(root: Path) -> dict[Path, str]:
         raise ValueError(
             f"{', '.join(sorted(path.name for path in orphans))}: the card of no model; delete it"
         )
-    return texts | _documents(root, models, results, precision, peers, list(gpus.values()))
+    return texts | _documents(root, models, results, precision, peers, cpu, list(gpus.values()))
 
 
 def _documents(
@@ -86,12 +88,15 @@ def _documents(
     results: dict[str, Any],
     precision: dict[str, Any] | None,
     peers: dict[str, Any] | None,
+    cpu: Cpu | None,
     gpus: Sequence[dict[str, Any]],
 ) -> dict[Path, str]:
     main_result = results.get("accuracy.json")
     tables: dict[str, Callable[[], str]] = {
         "accuracy": lambda: short_table(main_result),
         "accuracy-full": lambda: full_table(main_result),
+        "cpu": lambda: cpu_table(cpu),
+        "cpu-cost": lambda: cost_table(cpu),
         "gpu": lambda: gpu_table(gpus),
         "models": lambda: models_table(models),
         "peers": lambda: peers_table(peers),
@@ -101,8 +106,12 @@ def _documents(
     }
     pages = [path for path in (root / "README.md", *sorted((root / "docs").glob("*.md"))) if path.exists()]
     texts = {path: replace_tables(path.read_text("utf-8"), tables, path.name) for path in pages}
-    plot = {root / "docs" / "peers.svg": peers_plot(peers)} if root / "docs" / "peers.md" in texts else {}
-    return texts | plot
+    plots: dict[str, tuple[str, Callable[[], str]]] = {
+        "peers.md": ("peers.svg", lambda: peers_plot(peers)),
+        "benchmarks.md": ("cpu.svg", lambda: cpu_plot(cpu.cost if cpu else None)),
+    }
+    docs = root / "docs"
+    return texts | {docs / file: draw() for page, (file, draw) in plots.items() if docs / page in texts}
 
 
 def _results(folder: Path) -> dict[str, Any]:

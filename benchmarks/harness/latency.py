@@ -1,17 +1,16 @@
-"""How long models take beside each other: one call each in turn, so that whatever else the machine does hits all."""
+"""How long calls take beside each other: one call each in turn, so that whatever else the machine does hits all."""
 
 from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vultus.engines import Engine
 from vultus_export.metrics.intervals import Index, interval
 
 __all__ = ["compared", "interleaved", "processor"]
@@ -21,20 +20,18 @@ WARMUP = 5
 Times = npt.NDArray[np.float64]
 
 
-def interleaved(
-    engines: Mapping[str, Engine], batch: npt.NDArray[np.float32], rounds: int
-) -> dict[str, Times]:
-    """Return the milliseconds of every call, (rounds,) for each engine; each round begins with another engine."""
-    names = list(engines)
+def interleaved(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Times]:
+    """Return the milliseconds of every call by name, (rounds,) each; each round begins with another one."""
+    names = list(calls)
     for _ in range(WARMUP):
         for name in names:
-            engines[name](batch)
+            calls[name]()
     times = {name: np.empty(rounds) for name in names}
     for number in range(rounds):
         first = number % len(names)
         for name in names[first:] + names[:first]:
             began = time.perf_counter_ns()
-            engines[name](batch)
+            calls[name]()
             times[name][number] = (time.perf_counter_ns() - began) / 1e6
     return times
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,11 +100,10 @@ def _latency(models: Sequence[Path], options: Options, rounds: int) -> list[dict
     )
     batch = np.repeat(letterbox(noise, spec.input)[0], 1 if spec.task == "detector" else FACES, axis=0)
     with ExitStack() as stack:
-        engines = {
-            str(path): stack.enter_context(open_engine(path, options.device, options.threads))
-            for path in models
-        }
-        times = interleaved(engines, batch, rounds)
+        opened = (open_engine(path, options.device, options.threads) for path in models)
+        engines = map(stack.enter_context, opened)
+        calls = {str(path): partial(engine, batch) for path, engine in zip(models, engines, strict=True)}
+        times = interleaved(calls, rounds)
     first = times[str(models[0])]
     shape = {"input": list(batch.shape), "rounds": rounds}
     return [{**compared(times[str(path)], first, spec.name), **shape} for path in models]

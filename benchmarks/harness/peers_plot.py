@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from html import escape
 from typing import Any
+
+from harness.svg import BOTTOM, GREY, HEIGHT, LEFT, OTHER, OWN, RIGHT, TOP, WIDTH, text, whole
 
 __all__ = ["peers_plot"]
 
-WIDTH, HEIGHT = 760, 440
-LEFT, RIGHT, TOP, BOTTOM = 64, 24, 40, 52
-OWN, OTHER, GREY = "#c2410c", "#1d4ed8", "#6b7280"
-STYLE = "font-family='system-ui,sans-serif' font-size='12'"
 LINE = 14
 """Pixels between two labels at least."""
 
@@ -22,24 +19,14 @@ Point = tuple[str, float, float]
 def peers_plot(result: dict[str, Any] | None) -> str:
     """Return AP at IoU .4 over the median time of one thread, on a logarithmic scale; what has neither has no point."""
     if result is None:
-        return _whole([_text(LEFT, HEIGHT / 2, "Not measured yet: run benchmarks/peers.py", GREY)])
+        return whole([text(LEFT, HEIGHT / 2, "Not measured yet: run benchmarks/peers.py", GREY)])
     points = [
         (row["name"], row["p50_ms"], row["ap40"])
         for row in result["rows"]
         if row["threads"] == 1 and row["p50_ms"] is not None and row["ap40"] is not None
     ]
     low, high = _decades([time for _, time, _ in points] or [1.0])
-    return _whole([*_frame(result, low, high), *_marks(points, low, high)])
-
-
-def _whole(parts: Sequence[str]) -> str:
-    head = (
-        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {HEIGHT}' width='{WIDTH}' height='{HEIGHT}' "
-        f"role='img' {STYLE}>"
-    )
-    return (
-        "\n".join([head, f"<rect width='{WIDTH}' height='{HEIGHT}' fill='white'/>", *parts, "</svg>"]) + "\n"
-    )
+    return whole([*_frame(result, low, high), *_marks(points, low, high)])
 
 
 def _decades(times: Sequence[float]) -> tuple[float, float]:
@@ -59,18 +46,18 @@ def _y(share: float) -> float:
 def _frame(result: dict[str, Any], low: float, high: float) -> Iterator[str]:
     picture = result["picture"]
     title = f"Faces found in crowds over time, one thread, {picture['width']}x{picture['height']} with "
-    yield _text(LEFT, 22, f"{title}{picture['faces']} faces", "#111827", "bold")
+    yield text(LEFT, 22, f"{title}{picture['faces']} faces", "#111827", "bold")
     for tenth in range(0, 11, 2):
         y = _y(tenth / 10)
         yield f"<path d='M{LEFT} {y:.1f}H{WIDTH - RIGHT}' stroke='#e5e7eb'/>"
-        yield _text(LEFT - 8, y + 4, f"{tenth / 10:.1f}", GREY, anchor="end")
+        yield text(LEFT - 8, y + 4, f"{tenth / 10:.1f}", GREY, anchor="end")
     for time in _ticks(low, high):
         x = _x(time, low, high)
         yield f"<path d='M{x:.1f} {TOP}V{HEIGHT - BOTTOM}' stroke='#e5e7eb'/>"
-        yield _text(x, HEIGHT - BOTTOM + 18, f"{time:g}", GREY, anchor="middle")
-    yield _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, "median ms a picture", GREY, anchor="middle")
+        yield text(x, HEIGHT - BOTTOM + 18, f"{time:g}", GREY, anchor="middle")
+    yield text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, "median ms a picture", GREY, anchor="middle")
     yield f"<g transform='rotate(-90 18 {HEIGHT / 2:.0f})'>"
-    yield _text(18, HEIGHT / 2, "AP at IoU .4 on crowds", GREY, anchor="middle") + "</g>"
+    yield text(18, HEIGHT / 2, "AP at IoU .4 on crowds", GREY, anchor="middle") + "</g>"
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -94,9 +81,4 @@ def _marks(points: Sequence[Point], low: float, high: float) -> Iterator[str]:
         yield f"<circle cx='{x:.1f}' cy='{y:.1f}' r='5' fill='{colour}'/>"
         if line != y + 4:
             yield f"<path d='M{x:.1f} {y:.1f}L{max(min(left, x), left):.1f} {line - 4:.1f}' stroke='{GREY}'/>"
-        yield _text(left, line, name, colour)
-
-
-def _text(x: float, y: float, words: str, colour: str, weight: str = "normal", anchor: str = "start") -> str:
-    place = f"x='{x:.1f}' y='{y:.1f}' fill='{colour}' font-weight='{weight}' text-anchor='{anchor}'"
-    return f"<text {place}>{escape(words)}</text>"
+        yield text(left, line, name, colour)

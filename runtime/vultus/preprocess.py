@@ -161,4 +161,4 @@ def _normalise_into(bgr: Pixels, spec: InputSpec, out: Tensor) -> None:
     if spec.channels == "RGB":
         planes = planes[::-1]
     for plane, table, target in zip(planes, tables, out, strict=True):
-        target[...] = cv2.LUT(plane, table)
+        cv2.LUT(plane, table, dst=target)  # in place: a copy of the result costs more than the lookup

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -174,7 +175,8 @@ class Sleeper:
 def test_models_are_timed_in_turn() -> None:
     calls: list[str] = []
     engines = {"slow": Sleeper(0.004, calls, "slow"), "quick": Sleeper(0.001, calls, "quick")}
-    times = interleaved(engines, np.zeros((1, 3, 2, 2), np.float32), 10)
+    batch = np.zeros((1, 3, 2, 2), np.float32)
+    times = interleaved({name: partial(engine, batch) for name, engine in engines.items()}, 10)
     assert calls[-4:] == ["slow", "quick", "quick", "slow"]
     assert {len(one) for one in times.values()} == {10}
     found = compared(times["quick"], times["slow"], "any")
