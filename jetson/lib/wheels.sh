@@ -23,7 +23,7 @@ pins() { sed -nE 's/^([A-Za-z0-9._-]+)==([^ ]+) --hash=sha256:([0-9a-f]{64}).*/\
 # wheel_of FOLDER NAME [VERSION]: print the one file that holds it, or nothing.
 wheel_of() {
     local name=${2//[-.]/_} file
-    for file in "$1/${name,,}"-"${3:-}"*.whl "$1/$name"-"${3:-}"*.whl; do
+    for file in "$1/${name,,}-${3:+$3-}"*.whl "$1/$2-${3:+$3-}"*.whl; do
         if [[ -f $file ]]; then
             printf '%s' "$file"
             return
@@ -35,9 +35,14 @@ sha256_of() { sha256sum "$1" | cut -d ' ' -f 1; }
 
 # check_wheels FOLDER: leave unless every pinned wheel, and vultus, is there with its hash.
 check_wheels() {
-    local name version want file missing=()
     [[ -f $1/SHA256SUMS ]] || die "$1 has no SHA256SUMS" "a wheelhouse for $PLATFORM" \
         "run wheelhouse.sh --platform $PLATFORM --out $1 where there is a network, and copy the folder here"
+    check_pins "$1"
+    check_vultus "$1"
+}
+
+check_pins() {
+    local name version want file missing=()
     while read -r name version want; do
         file=$(wheel_of "$1" "$name" "$version")
         if [[ -z $file ]]; then
@@ -48,7 +53,6 @@ check_wheels() {
     done < <(pins "$(requirements_file)")
     ((${#missing[@]} == 0)) || die "$1 lacks ${missing[*]}" "every wheel that $(requirements_file) names" \
         "run wheelhouse.sh --platform $PLATFORM --out $1 again"
-    check_vultus "$1"
 }
 
 check_vultus() {
@@ -58,6 +62,7 @@ check_vultus() {
         "run wheelhouse.sh --platform $PLATFORM --out $1 again"
     want=$(awk -v name="${WHEEL##*/}" '$2 == name {print $1}' "$1/SHA256SUMS")
     [[ $(sha256_of "$WHEEL") == "$want" ]] || refuse_hash "$WHEEL" "${want:-nothing}" "$1/SHA256SUMS"
+    # shellcheck disable=SC2034  # read by the scripts that include this file
     VERSION=$(basename "$WHEEL" | cut -d - -f 2)
 }
 
