@@ -88,6 +88,8 @@ class _Service:
     def stop(self, why: str) -> None:
         """Close everything and say that this is the end."""
         self._notifier.stopping()
+        if self._parts is not None:
+            self._reporter.report(self._parts)
         self._reporter.stopping(why)
         if self._parts is not None:
             self._parts.close()
@@ -111,10 +113,10 @@ class _Service:
         try:
             result = parts.work.analyzer(frame)
         except InputError as error:  # of this frame; the next may be well
-            self._reporter.say_once("frame", f"{name}: {error}")
+            self._reporter.frame = f"{name}: {error}"
             return
         self._reporter.meter.add(time.monotonic(), len(result.faces))
-        self._reporter.device = result.ran_on
+        self._reporter.device, self._reporter.frame = result.ran_on, ""
         if parts.outputs:
             line = line_from_result(name, result, frame)
             for output in parts.outputs:

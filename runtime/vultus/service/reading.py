@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, fields
@@ -162,6 +163,10 @@ def _odd_source(source: Source) -> Iterator[tuple[Place, str]]:
         if source.colour is not None:
             yield ("colour",), "is for gstreamer alone, whose frames do not say theirs; leave it out"
         return
+    try:
+        shlex.split(source.gstreamer)
+    except ValueError as error:
+        yield ("gstreamer",), f"its quotes do not match: {error}; write it as for a shell"
     if source.pixels is None:
         yield (
             ("gstreamer",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,11 @@ EVERY = 1.0  # seconds between two writings
 
 
 class Reporter:
-    """Counts what is analysed and tells it. refused: why the configuration on the disk is not in use."""
+    """Counts what is analysed and tells it.
+
+    device: what ran the stages of the last frame, which counts for the models that ran it alone. refused: why the
+    configuration on the disk is not in use. frame: why the last frame could not be analysed.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -29,7 +34,8 @@ class Reporter:
         self._last: Status | None = None
         self.meter = Meter(time.monotonic())
         self.device: dict[str, str] = {}
-        self.refused = ""
+        self.refused = self.frame = ""
+        self._models: object = None
 
     @property
     def due(self) -> bool:
@@ -44,6 +50,8 @@ class Reporter:
         """Write the status, tell the journal what is new, and return the status as one line."""
         now = self._reported = time.monotonic()
         self.meter.mark(now)
+        if self._models is not parts.work.analyzer:
+            self._models, self.device = parts.work.analyzer, self.device if self._models is None else {}
         found = self._warnings(parts, now)
         self._tell({key: text for key, text in found.items() if key not in ("models", "configuration")})
         warnings = tuple(filter(None, found.values()))
@@ -55,7 +63,8 @@ class Reporter:
         """Tell that the service ends; why: the failure that ends it, empty for a wish."""
         last = self._last or Status("starting", os.getpid(), self._started, time.time())
         warnings = (*last.warnings, *filter(None, [why]))
-        self._write(replace(last, state="stopping", written=time.time(), warnings=warnings))
+        with suppress(SinkError):  # told before, if there was a before
+            write_status(self._path, replace(last, state="stopping", written=time.time(), warnings=warnings))
 
     def say_once(self, key: str, text: str) -> None:
         """Tell the journal what is new under a key; nothing while it stays the same."""
@@ -69,6 +78,7 @@ class Reporter:
         return {
             "models": chosen.wait or chosen.warning,
             "configuration": self.refused,
+            "frames": self.frame,
             "source": "" if waiting else source_warning(parts.reader, self.meter, parts.config.health, now),
             **{f"output {index}": output.warning for index, output in enumerate(parts.outputs)},
         }
