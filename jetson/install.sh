@@ -162,6 +162,14 @@ engines_again() {
     rm -f "$ROOT/var/lib/vultus/ready"
 }
 
+# give_up: on the way out of an install that failed; a power cut leaves the same to the next run.
+give_up() {
+    local status=$?
+    ((status)) || return 0
+    rm -rf "$BASE"/.partial-* "$BASE"/.new-*
+    warn "stopped before the end: $(readlink "$BASE/current" || echo 'no release') is in use; run this again to finish"
+}
+
 plan() {
     say "would install vultus $VERSION for $PLATFORM (Python $PYTHON, CUDA $CUDA, TensorRT $TENSORRT) into ${ROOT:-/}"
     say "  wheels: $(pins "$(requirements_file)" | wc -l) and vultus from $WHEELHOUSE, $(($(unpacked_kib "$WHEELHOUSE") / 1024)) MB unpacked"
@@ -182,6 +190,7 @@ install() {
     fi
     lock
     make_base
+    trap give_up EXIT
     new=$BASE/releases/$name
     clear_remains "${old:-$new}" "$new"
     if [[ ! -d $new ]]; then
@@ -201,6 +210,7 @@ install() {
     [[ $new == "$old" ]] || engines_again
     [[ $new == "$old" && -z $MODELS ]] || restart_services "$old"
     clear_remains "$new"
+    trap - EXIT
     say "vultus $VERSION is installed for $PLATFORM in ${ROOT:-/}"
 }
 

@@ -44,7 +44,8 @@ def _segments(data: bytes, header: tuple[int, ...]) -> list[list[int]]:
 
 def _moves(loads: list[list[int]]) -> list[tuple[int, int, int]]:
     """Where each loaded segment goes: (old offset, length, new offset), congruent to its address."""
-    end, found = 0, []
+    end = 0
+    found: list[tuple[int, int, int]] = []
     for segment in sorted(loads, key=lambda segment: segment[2]):
         offset, address, length, align = segment[2], segment[3], segment[5], max(segment[7], 1)
         new = end + (address - end) % align if found else offset

@@ -127,7 +127,7 @@ remove_system() {
     local path
     [[ -f $1/system.files ]] || return 0
     while IFS= read -r path; do
-        [[ -n ${2:-} ]] && grep --quiet --line-regexp --fixed-strings "$path" "$2/system.files" && continue
+        [[ -f ${2:-}/system.files ]] && grep --quiet --line-regexp --fixed-strings "$path" "$2/system.files" && continue
         rm -f "$ROOT/$path" "$ROOT/$path.vultus-new"
     done <"$1/system.files"
 }
