@@ -130,7 +130,8 @@ class LatestFrame:
             if self.feed.live:
                 return
             self._stop.wait(self._due - now)
-        self._due = max(self._due + self._interval, time.monotonic())
+        # Half an interval of slack: a camera's frames jitter, and one that comes a little early must not be left out.
+        self._due = max(self._due + self._interval, time.monotonic() + self._interval / 2)
         moment = time.monotonic() - self._began if self.feed.live else frame.time
         self._put(name, replace(frame, index=self._count, time=moment))
         self._count += 1

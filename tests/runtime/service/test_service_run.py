@@ -8,10 +8,10 @@ import signal
 import socket
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from fake_cuda import fake_environment, run_with_fake
+from moving_pictures import save_video
 from running_service import FACE, RunningService, until
 from shim import shim_library
 from vultus.service.firstboot import FirstBoot, write_firstboot
@@ -42,19 +42,6 @@ def pictures(folder: Path) -> Path:
     made.mkdir()
     shutil.copy(FACE, made)
     return made
-
-
-def save_video(path: Path, frames: int = 5) -> Path:
-    """Write a small video of a moving grey."""
-    av = pytest.importorskip("av", reason="needs the extra 'video'")
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for index in range(frames):
-            pixels = np.full((48, 64, 3), index * 40, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="bgr24")))
-        container.mux(stream.encode())
-    return path
 
 
 def received(client: socket.socket) -> dict[str, object]:
