@@ -14,10 +14,12 @@ import numpy.typing as npt
 
 __all__ = [
     "FACE_TEMPLATE",
+    "POINTS_IN_68",
     "apply_affine",
     "box_iou",
     "boxes_around",
     "fit_size",
+    "five_points",
     "invert_affine",
     "letterbox_affine",
     "resized_shape",
@@ -32,6 +34,10 @@ FACE_TEMPLATE: Array = np.array(
     [[0.3656, 0.4190], [0.6344, 0.4190], [0.5000, 0.5720], [0.3890, 0.7270], [0.6110, 0.7270]], np.float64
 )
 """Where the five points lie in an aligned crop, as shares of its side: eyes level, chin and brows inside."""
+
+
+POINTS_IN_68 = ((36, 6), (42, 6), (30, 1), (48, 1), (54, 1))
+"""Where the five points lie in iBUG's 68: first landmark and number of those whose mean is the point."""
 
 
 def template_points(side: int) -> Array:
@@ -116,6 +122,12 @@ def letterbox_affine(width: int, height: int, resized: tuple[int, int]) -> Array
     """Return the affine from a frame's pixels to those of its copy resized to `resized` (width, height)."""
     sx, sy = resized[0] / width, resized[1] / height
     return np.array([[sx, 0.0, 0.5 * sx - 0.5], [0.0, sy, 0.5 * sy - 0.5]], np.float64)
+
+
+def five_points(landmarks: npt.ArrayLike) -> Array:
+    """Return the five points (n, 5, 2), eyes, nose tip, mouth corners, of iBUG's 68 landmarks (n, 68, 2)."""
+    marks = np.asarray(landmarks, np.float64)
+    return np.stack([marks[:, first : first + count].mean(axis=1) for first, count in POINTS_IN_68], axis=1)
 
 
 def boxes_around(points: npt.ArrayLike) -> Array:

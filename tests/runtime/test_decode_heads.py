@@ -60,7 +60,6 @@ def test_every_attribute_is_written_and_the_rest_is_left_alone() -> None:
     for name in (*ATTRIBUTES, "age_spread", "box"):
         assert np.isfinite(faces[name]).all(), name
     assert np.isnan(faces["score"]).all()
-    assert np.isnan(faces["points"]).all()
     assert (faces["track"] == 5).all()
 
 
@@ -69,7 +68,21 @@ def test_a_field_that_was_not_asked_for_stays_not_measured(wanted: str) -> None:
     faces = empty_faces(2)
     decode_into(random_outputs(2), SPEC, turns(2), faces, [wanted])
     written = {name for name in FACE.names or () if name != "track" and np.isfinite(faces[name]).any()}
-    assert written == ({"age", "age_spread"} if wanted == "age" else {wanted})
+    beside = {"age": {"age_spread"}, "landmarks": {"points"}}
+    assert written == {wanted} | beside.get(wanted, set())
+
+
+def test_the_five_points_follow_the_landmarks() -> None:
+    faces = empty_faces(3)
+    faces["points"] = 7.0
+    outputs = random_outputs(3)
+    outputs["marks"][1, 0] = np.nan
+    decode_into(outputs, SPEC, turns(3), faces, ["landmarks"])
+    marks = faces["landmarks"][[0, 2]].astype(np.float64)
+    middle = [marks[:, 36:42].mean(axis=1), marks[:, 42:48].mean(axis=1)]
+    expected = np.stack([*middle, marks[:, 30], marks[:, 48], marks[:, 54]], axis=1)
+    np.testing.assert_allclose(faces["points"][[0, 2]], expected, rtol=1e-5, atol=1e-4)
+    assert (faces["points"][1] == 7.0).all(), "without landmarks the detector's points stay"
 
 
 def test_no_face_is_no_problem() -> None:

@@ -41,7 +41,7 @@ def test_every_square_is_found_at_its_place(analyzer: Analyzer, corners: tuple[t
 
 
 def test_points_lie_at_the_template_in_frame_pixels(analyzer: Analyzer) -> None:
-    face = analyzer(ONE).faces[0]
+    face = analyzer.detect(ONE)[0]
     expected = template_points(16) + np.array([32, 48])
     np.testing.assert_allclose(face["points"], expected, atol=1e-3)
 

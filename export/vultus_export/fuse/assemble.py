@@ -17,7 +17,7 @@ from vultus_export.fuse.align import align
 from vultus_export.fuse.boxes import candidates
 from vultus_export.fuse.crops import crops
 from vultus_export.fuse.graph import Graph, Value
-from vultus_export.fuse.heads import fields
+from vultus_export.fuse.heads import fields, five_points
 from vultus_export.fuse.letterbox import Letterbox, letterbox
 from vultus_export.fuse.network import embed, operator_sets
 from vultus_export.fuse.settings import Settings, detector_of, face_of, metadata, sized
@@ -90,12 +90,16 @@ def _attributes(
     g: Graph, frame: Value, points: Value, model: onnx.ModelProto, spec: ModelSpec
 ) -> dict[str, Value]:
     """Return the fields that the face network measures; without a face it does not run at all."""
-    names = [name for name in measured_fields(spec) if name not in ("box", "score", "points")]
+    refined = any(head.kind == "landmarks" for head in spec.heads)
+    given = ("box", "score") if refined else ("box", "score", "points")
+    names = [name for name in measured_fields(spec) if name not in given]
 
     def measure() -> Sequence[Value]:
         alignment = align(g, points, spec.input)
         outputs = embed(g, model, "face", crops(g, frame, alignment, spec.input))
         values = fields(g, outputs, spec, alignment)
+        if refined:
+            values["points"] = five_points(g, values["landmarks"], points)
         return [values[name] for name in names]
 
     def nothing() -> Sequence[Value]:

@@ -9,11 +9,12 @@ import numpy as np
 
 from vultus.decode.heads import DEGREES, FIELD_LABELS, LANDMARKS, check_heads
 from vultus.errors import SpecError
+from vultus.geometry import POINTS_IN_68
 from vultus.spec import Head, InputSpec, ModelSpec
 from vultus_export.fuse.align import Alignment
 from vultus_export.fuse.graph import Graph, Value
 
-__all__ = ["fields"]
+__all__ = ["fields", "five_points"]
 
 
 def fields(g: Graph, outputs: Mapping[str, Value], spec: ModelSpec, alignment: Alignment) -> dict[str, Value]:
@@ -41,6 +42,15 @@ def fields(g: Graph, outputs: Mapping[str, Value], spec: ModelSpec, alignment: A
             for name, value in _DECODERS[head.kind](g, raw, head, spec.input, alignment).items():
                 found[name] = _shaped(g, g.where(valid, value, math.nan), head)
     return found
+
+
+def five_points(g: Graph, landmarks: Value, points: Value) -> Value:
+    """Return the five points (k, 5, 2) of landmarks (k, 68, 2), or those given where there are no landmarks."""
+    weights = np.zeros((len(POINTS_IN_68), LANDMARKS), np.float32)
+    for row, (first, count) in zip(weights, POINTS_IN_68, strict=True):
+        row[first : first + count] = 1 / count
+    found = g.op("MatMul", g.constant(weights, np.float32, "five"), landmarks)
+    return g.where(g.op("IsNaN", found, dtype=bool), points, found)
 
 
 def _shaped(g: Graph, value: Value, head: Head) -> Value:

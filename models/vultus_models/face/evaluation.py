@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from vultus.geometry import FACE_TEMPLATE
+from vultus.geometry import FACE_TEMPLATE, five_points
 from vultus_models.face.cache import Crops
 from vultus_models.face.data import plain_batches
 from vultus_models.face.group_age import GroupAge
@@ -109,10 +109,7 @@ def _points(marks: npt.NDArray[np.float32], target: Arrays) -> dict[str, float]:
         found["nme"] = float(100 * np.mean(error / np.maximum(scale, 0.1)))
     known = np.isfinite(target["five"]).all(axis=(1, 2))
     if known.any():
-        five = np.stack(
-            [marks[:, 36:42].mean(1), marks[:, 42:48].mean(1), *(marks[:, k] for k in (30, 48, 54))], 1
-        )
-        error = np.linalg.norm(five - target["five"], axis=2)[known].mean()
+        error = np.linalg.norm(five_points(marks) - target["five"], axis=2)[known].mean()
         found["five"] = float(100 * error / (FACE_TEMPLATE[1, 0] - FACE_TEMPLATE[0, 0]))
     return found
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vultus.geometry import POINTS_IN_68
 from vultus_models.face.ages import AgeCode
 from vultus_models.face.crnet import Rating, plain
 from vultus_models.face.group_age import GroupAge
@@ -47,8 +48,7 @@ def wing(error: Tensor, width: float = 0.06, curve: float = 0.012) -> Tensor:
 
 def five_of(landmarks: Tensor) -> Tensor:
     """Return eye centres, nose tip and mouth corners (n, 5, 2) of landmarks (n, 68, 2)."""
-    eyes = [landmarks[:, first : first + 6].mean(dim=1) for first in (36, 42)]
-    return torch.stack([*eyes, *(landmarks[:, k] for k in (30, 48, 54))], dim=1)
+    return torch.stack([landmarks[:, first : first + n].mean(dim=1) for first, n in POINTS_IN_68], dim=1)
 
 
 def losses(

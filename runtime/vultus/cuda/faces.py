@@ -191,4 +191,5 @@ def _places(head: Head) -> list[int]:
     first = record_word(head.field)
     if head.kind in ("softmax", "sigmoid"):
         return [first + FIELD_LABELS[head.field].index(label) for label in head.labels]
-    return [first, record_word("age_spread")] if head.kind == "group_age" else [first]
+    beside = {"group_age": "age_spread", "landmarks": "points"}
+    return [first, record_word(beside[head.kind])] if head.kind in beside else [first]

@@ -59,6 +59,8 @@ def _session(path: Path, spec: ModelSpec, device: str, threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # sizes vary from frame to frame; patterns would be kept for each
     options.log_severity_level = 4
+    # Idle threads that spin take a core from the other network's threads and from whatever else the device does.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # FP16 scales in Q/DQ come out wrong on the CPU unless this optimiser is off.
     disabled = ["WeightBiasQuantization"] if spec.precision == "int8-fp16" else []
     wanted = PROVIDERS[device]

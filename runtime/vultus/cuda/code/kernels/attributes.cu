@@ -10,6 +10,7 @@ const int HEADS = 12;  // outputs that one launch takes
 const int LANES = 32;
 const int LARGEST_COUNT = 512;  // ages
 const int HEAD_NUMBERS = 16;  // a row of the table: kind, width, first, count, group, then words of the record
+const int POINTS = 5;  // of a record, beside its landmarks
 const int PLACES = 5;  // column of the first word; -1 for a label that another head writes
 enum Kind { SOFTMAX, SIGMOID, GROUP_AGE, LANDMARKS, EULER, PERCENT };
 
@@ -113,17 +114,34 @@ __device__ inline void write_age(const Job& job, float* shares, float* parts, in
     }
 }
 
-// Shares of the crop's side (first x count pixels) to frame pixels.
-__device__ inline void write_landmarks(const Job& job) {
+// Shares of the crop's side (first x count pixels) to frame pixels, two words of the record.
+__device__ inline void write_place(const Job& job, int word, float across, float down) {
     const float* m = job.affine;
     const float det = numbers::difference_of_products(m[0], m[4], m[1], m[3]);
-    for (int k = job.lane; 2 * k < job.head[1]; k += LANES) {
-        const float x = (job.values[2 * k] + 0.5f) * float(job.head[2]) - 0.5f - m[2];
-        const float y = (job.values[2 * k + 1] + 0.5f) * float(job.head[3]) - 0.5f - m[5];
-        const int word = job.head[PLACES] + 2 * k;
-        write(job, word, numbers::difference_of_products(m[4], x, m[1], y) / det);
-        write(job, word + 1, numbers::difference_of_products(m[0], y, m[3], x) / det);
+    const float x = (across + 0.5f) * float(job.head[2]) - 0.5f - m[2];
+    const float y = (down + 0.5f) * float(job.head[3]) - 0.5f - m[5];
+    write(job, word, numbers::difference_of_products(m[4], x, m[1], y) / det);
+    write(job, word + 1, numbers::difference_of_products(m[0], y, m[3], x) / det);
+}
+
+// One of the five points: the centre of an eye's six landmarks, the nose's tip, a corner of the mouth.
+__device__ inline void write_point(const Job& job, int point) {
+    const int first = point < 2 ? 36 + 6 * point : point == 2 ? 30 : 48 + 6 * (point - 3);
+    const int count = point < 2 ? 6 : 1;
+    float across = 0.0f, down = 0.0f;
+    for (int k = first; k < first + count; k++) {
+        across += job.values[2 * k];
+        down += job.values[2 * k + 1];
     }
+    write_place(job, job.head[PLACES + 1] + 2 * point, across / float(count), down / float(count));
+}
+
+// The five points follow where there are landmarks; else they stay the detector's.
+__device__ inline void write_landmarks(const Job& job) {
+    for (int k = job.lane; 2 * k < job.head[1]; k += LANES) {
+        write_place(job, job.head[PLACES] + 2 * k, job.values[2 * k], job.values[2 * k + 1]);
+    }
+    if (job.measured && job.head[PLACES + 1] >= 0 && job.lane < POINTS) write_point(job, job.lane);
 }
 
 // Units of 90 degrees; the crop's own turn comes off the roll, which then lies in -180 ... 180.
