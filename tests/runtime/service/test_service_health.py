@@ -232,7 +232,7 @@ def test_frames_that_do_not_come_or_too_few(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("told", "status", "value"),
     [
-        (FirstBoot("building", "a", 0, 2, "40 %", written=NOW - 3), "absent", "building 0 of 2 a (40 %), said 3 seconds"),
+        (FirstBoot("building", "a", 0, 2, "7 %", written=NOW - 3), "absent", "building 0 of 2 a (7 %), said 3 seconds"),
         (FirstBoot("ready", slot="b", written=NOW - 7200), "ok", "ready, engines in slot b, said 2 hours ago"),
         (FirstBoot("failed", "a", why="x", written=NOW - 200), "problem", "failed at a: x, said 3 minutes ago"),
         (FirstBoot("failed", written=NOW + 9), "problem", "failed at its beginning: no reason was written, said 0 sec"),
