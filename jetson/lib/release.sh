@@ -38,7 +38,9 @@ unpack_wheels() {
     mkdir -p "$PARTIAL/tmp"
     TMPDIR=$PARTIAL/tmp "$HOST_PYTHON" -I "$pip/pip" --isolated --disable-pip-version-check --no-input --quiet \
         --no-cache-dir install --no-index --find-links "$WHEELHOUSE" --no-deps --require-hashes --no-compile \
-        --root-user-action ignore "${TARGET[@]}" --target "$1" -r "$want"
+        --root-user-action ignore "${TARGET[@]}" --target "$1" -r "$want" ||
+        die "pip could not unpack the wheels (see above)" "room below $BASE, and wheels for Python $PYTHON on aarch64" \
+            "mend that, then run this again"
     rm -rf "$PARTIAL/tmp" "$want"
 }
 
