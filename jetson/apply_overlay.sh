@@ -81,7 +81,16 @@ make_user() {
         warn "systemd-sysusers is not on this machine: the board makes the user at its first boot, which a read-only root cannot"
     elif [[ -e $1/etc/passwd ]]; then
         systemd-sysusers --root="$1" vultus.conf
+        hide_configuration "$1"
     fi
+}
+
+# The address of a camera may hold a password: for root and the service alone.
+hide_configuration() {
+    local group
+    group=$(awk -F : '$1 == "vultus" {print $3}' "$1/etc/group")
+    chown "0:$group" "$1/$CONFIG"*
+    chmod 640 "$1/$CONFIG"*
 }
 
 main() {

@@ -37,7 +37,7 @@ make_overlay() {
     name=vultus-$version-$platform
     mkdir -p "$out"
     members "$tree" | tar --create --directory "$tree" --no-recursion --files-from=- --format=gnu \
-        --owner=0 --group=0 --numeric-owner --mtime="@$epoch" | zstd -q -T1 -15 -f -o "$out/.$name.tar.zst"
+        --owner=0 --group=0 --numeric-owner --mtime="@$epoch" | zstd -q -T1 -9 -f -o "$out/.$name.tar.zst"
     mv "$out/.$name.tar.zst" "$out/$name.tar.zst"
     {
         printf '# vultus %s for %s, Python %s\n' "$version" "$platform" "$PYTHON"

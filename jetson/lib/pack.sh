@@ -17,10 +17,19 @@ staged() {
     "$HERE/install.sh" --root "$folder" --offline "$@" >&2
 }
 
+# strays FOLDER: print bytecode that came from no wheel, and half-made files: neither is the same twice.
+strays() {
+    local file
+    find "$1" \( -name '*.pyc' -o -name '.partial-*' \) -print | while IFS= read -r file; do
+        grep -qsF "${file##*/site-packages/}," "${file%%/site-packages/*}"/site-packages/*.dist-info/RECORD ||
+            printf '%s ' "${file#"$1/"}"
+    done
+}
+
 # settle FOLDER EPOCH: rights and times that depend on nobody's umask or clock; refuses what cannot repeat.
 settle() {
     local stray
-    stray=$(find "$1" \( -name '*.pyc' -o -name '.partial-*' \) -print -quit)
+    stray=$(strays "$1")
     [[ -z $stray ]] || die "the tree holds $stray" "no bytecode and no half-made files" \
         "remove it, or make the tree anew by install.sh --root"
     [[ -L $1/opt/vultus/current ]] || die "there is no opt/vultus/current in $1" \

@@ -95,6 +95,9 @@ def test_install_makes_user_directories_and_services(made: Path, root: Path) -> 
     assert "vultus:" in (root / "etc/passwd").read_text()
     assert "video:x:44:vultus" in (root / "etc/group").read_text()
     assert (root / "var/lib/vultus").stat().st_mode & 0o777 == 0o750
+    hidden = (root / "etc/vultus/vultus.toml").stat()
+    assert hidden.st_mode & 0o777 == 0o640
+    assert f"vultus:x:{hidden.st_gid}:" in (root / "etc/group").read_text()
     assert list((root / "var/lib/vultus").iterdir()) == []
     assert called(["dpkg", f"--root={root}", "--verify"]).stdout == ""
 

@@ -84,6 +84,9 @@ def test_unpacked_over_a_root(made: Path, tmp_path: Path) -> None:
     assert (root / "opt/vultus/current/venv/lib/python3.10/site-packages/vultus/__init__.py").is_file()
     assert "vultus" in (root / "etc/passwd").read_text()
     assert (root / "etc").stat().st_mode & 0o777 == 0o711
+    hidden = (root / "etc/vultus/vultus.toml").stat()
+    assert (hidden.st_mode & 0o777, hidden.st_uid) == (0o640, 0)
+    assert f"vultus:x:{hidden.st_gid}:" in (root / "etc/group").read_text()
     link = root / "etc/systemd/system/multi-user.target.wants/vultus.service"
     assert os.readlink(link) == "/usr/lib/systemd/system/vultus.service"
 
