@@ -153,14 +153,8 @@ clear_remains() {
     done
 }
 
-# engines_again OLD: engines belong to a release's models and versions; first boot keeps those that still fit.
-engines_again() {
-    [[ -e $ROOT/var/lib/vultus/ready ]] || return 0
-    if [[ -z $ROOT ]] && "$BASE/current/venv/bin/python" -m vultus_firstboot --recheck; then
-        return
-    fi
-    rm -f "$ROOT/var/lib/vultus/ready"
-}
+# engines_again: first boot looks again at what the release before built, and keeps the engines that still fit.
+engines_again() { rm -f "$ROOT/var/lib/vultus/ready"; }
 
 # give_up: on the way out of an install that failed; a power cut leaves the same to the next run.
 give_up() {

@@ -7,7 +7,7 @@ fingerprint() {
     {
         pins "$(requirements_file)"
         sha256_of "$WHEEL"
-        (cd "$HERE" && find tree firstboot lib install.sh -type f ! -path '*/__pycache__/*' ! -name '*.pyc' -print0 2>/dev/null |
+        (cd "$HERE" && find tree firstboot lib install.sh power.sh -type f ! -path '*/__pycache__/*' ! -name '*.pyc' -print0 2>/dev/null |
             LC_ALL=C sort -z | xargs -0 sha256sum)
     } | sha256sum | cut -c 1-8
 }
@@ -77,10 +77,11 @@ copy_tree() {
     [[ ! -d $1 ]] || tar -C "$1" --exclude=__pycache__ --exclude='*.pyc' -cf - . | tar -C "$2" --no-same-owner -xf -
 }
 
-# copy_setup DIR: this script itself, so that a board can uninstall what it has.
+# copy_setup DIR: this script itself, so that a board can uninstall what it has, and what else is run on a board.
 copy_setup() {
     mkdir -p "$1/requirements"
     cp "$HERE/install.sh" "$PLATFORMS" "$1/"
+    [[ ! -f $HERE/power.sh ]] || cp "$HERE/power.sh" "$1/"
     cp "$(requirements_file)" "$1/requirements/"
     copy_tree "$HERE/lib" "$1/lib"
 }

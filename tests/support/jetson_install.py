@@ -29,8 +29,10 @@ __all__ = [
     "run_install",
 ]
 
-L4T = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64, DATE: Wed Jan  8 01:49 UTC 2025
-"
+L4T = (
+    "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64, "
+    "DATE: Wed Jan  8 01:49:37 UTC 2025\n"
+)
 UNIT = """[Unit]
 Description=vultus {text}
 [Service]
@@ -94,8 +96,8 @@ def make_vultus(folder: Path, version: str) -> Path:
     for old in folder.glob("vultus-*.whl"):
         old.unlink()
     program = f'def main():\n    print("vultus {version}")\n'.encode()
-    files = {name: program for name in ("vultus/cli.py", "vultus_export/cli.py")}
-    files |= {name: b"" for name in ("vultus/__init__.py", "vultus_export/__init__.py")}
+    files = dict.fromkeys(("vultus/cli.py", "vultus_export/cli.py"), program)
+    files |= dict.fromkeys(("vultus/__init__.py", "vultus_export/__init__.py"), b"")
     path = make_wheel(folder, "vultus", version, files, "py3-none-any")
     write_sums(folder)
     return path
