@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from vultus.errors import SourceError
@@ -11,7 +12,7 @@ from vultus.service.firstboot import FirstBoot, read_firstboot
 from vultus.service.places import Places, places
 from vultus.service.status import STALE, Status, read_status
 from vultus.telemetry.health import State, states
-from vultus.telemetry.machine import read_machine
+from vultus.telemetry.machine import Readings, read_machine
 from vultus.telemetry.nvml import Nvml
 
 __all__ = ["health", "service_states"]
@@ -22,7 +23,20 @@ def health(root: Path = Path("/"), nvml: Nvml | None = None, now: float | None =
     where, moment = places(root), time.time() if now is None else now
     found, status = service_states(where, moment)
     mode = status.wanted.power_mode if status else None
-    return (*found, *states(read_machine(root, nvml), wanted_mode=mode))
+    machine = read_machine(root, nvml)
+    return (*found, *states(machine, _ten_minutes_ago(machine, status), mode))
+
+
+def _ten_minutes_ago(machine: Readings, status: Status | None) -> Readings | None:
+    """Return the readings with the counts of events that the service kept; a board that began anew counts from 0."""
+    if status is None:
+        return None
+    events = (
+        replace(found, count=min(status.events[found.name], found.count))
+        for found in machine.events
+        if found.name in status.events and found.count is not None
+    )
+    return replace(machine, events=tuple(events))
 
 
 def service_states(where: Places, now: float) -> tuple[tuple[State, ...], Status | None]:

@@ -105,7 +105,7 @@ class _Service:
         for output in parts.outputs:
             output.tick()
         if self._reporter.due:
-            parts.renew()
+            self._renew(parts)
             self._notifier.status(self._reporter.report(parts))
 
     def _analyse(self, parts: Parts, name: str, frame: Frame) -> None:
@@ -121,6 +121,13 @@ class _Service:
             line = line_from_result(name, result, frame)
             for output in parts.outputs:
                 output.write(line)
+
+    def _renew(self, parts: Parts) -> None:
+        """Take the engines of the first boot; what cannot be opened leaves what runs."""
+        try:
+            parts.renew()
+        except VultusError as error:
+            self._reporter.say_once("engines", f"{error}; what runs stays")
 
     def _change(self, parts: Parts) -> None:
         """Read the configuration again; one that cannot be used changes nothing, and that is said."""

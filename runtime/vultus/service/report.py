@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vultus.errors import SinkError
+from vultus.service.events import RecentEvents
 from vultus.service.journal import say
 from vultus.service.judging import Meter, source_warning
 from vultus.service.parts import Parts
@@ -36,6 +37,7 @@ class Reporter:
         self.device: dict[str, str] = {}
         self.refused = self.frame = ""
         self._models: object = None
+        self._events = RecentEvents()
 
     @property
     def due(self) -> bool:
@@ -108,6 +110,7 @@ class Reporter:
             warnings=warnings,
             config=config.sha256,
             engines=chosen.slot,
+            events=self._events.before(time.monotonic()),
             wanted=Wanted(config.run.device, config.health.power_mode),
         )
 

@@ -32,7 +32,7 @@ class Status:
     they were; faces: found in all of them. fps: analysed frames a second of late. device: what really runs each
     stage. waiting: why nothing is analysed yet, empty when it is. warnings: what is not as it should be, one
     clause each. config: SHA-256 of the configuration in use. engines: the slot of the engines in use, None where
-    models run without.
+    models run without. events: counts of over-current and throttling ten minutes ago, by name.
     """
 
     state: ServiceState
@@ -49,6 +49,7 @@ class Status:
     warnings: tuple[str, ...] = ()
     config: str = ""
     engines: str | None = None
+    events: dict[str, int] = field(default_factory=dict)
     wanted: Wanted = field(default_factory=Wanted)
     schema: Literal[1] = 1
 

@@ -17,6 +17,7 @@ from vultus.cli import app
 from vultus.doctor.firstboot import firstboot_checks
 from vultus.errors import SinkError, SourceError
 from vultus.service.config import Health
+from vultus.service.events import RecentEvents
 from vultus.service.files import write_json
 from vultus.service.firstboot import FirstBoot, read_firstboot, write_firstboot
 from vultus.service.health import health
@@ -25,6 +26,7 @@ from vultus.service.places import Places, places
 from vultus.service.status import STALE, Status, Wanted, read_status, write_status
 from vultus.sources.feed import PictureFeed
 from vultus.sources.latest import LatestFrame
+from vultus.telemetry.events import counter_files, read_events
 
 NOW = 1_800_000_000.0
 CPU = {"detect": "ONNX Runtime CPU", "face": "TensorRT 10.3.0"}
@@ -127,6 +129,29 @@ def test_a_board_is_judged_beside_the_service(board: str, tmp_path: Path) -> Non
     assert found["temperature"].level == 0
     assert found["power mode"].level == 1
     assert found["power mode"].why.startswith("no such mode is wanted, the board runs")
+
+
+def test_over_current_counts_from_ten_minutes_ago(tmp_path: Path) -> None:
+    root = unpack("orin-nano-jp6", tmp_path)
+    now = {found.name: found.count for found in read_events(root)}
+    assert now["oc1"] is not None
+    places(root).runtime.mkdir(parents=True)
+    for before, why in ((now["oc1"], ""), (now["oc1"] - 2, "2x oc1 (under-voltage)"), (now["oc1"] + 9, "")):
+        write_status(places(root).status, status(events={"oc1": before}))
+        found = {state.subject: state for state in health(root, now=NOW)}
+        assert found["power events"].why == why
+
+
+def test_counts_are_kept_for_ten_minutes(tmp_path: Path) -> None:
+    root = unpack("orin-nano-jp6", tmp_path)
+    (file,) = counter_files(root)[:1]
+    recent, name = RecentEvents(root), file.name.removesuffix("_event_cnt")
+    found = []
+    for minute in range(21):
+        file.write_text(f"{minute}\n")
+        found.append(recent.before(60.0 * minute)[name])
+    assert found[:11] == [0] * 11
+    assert found[11:] == list(range(1, 11))
 
 
 # The command
