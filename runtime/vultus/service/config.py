@@ -102,11 +102,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Models:
-    """Which models. folder: where they lie; by default the installed bundle, else those of the package."""
+    """Which models.
+
+    folder: where they lie; by default the installed bundle, else those of the package. detector, face: names; by
+    default those that the package uses, or the only ones of the folder.
+    """
 
     folder: str | None = _key("a folder of models, such as an installed bundle", None, _filled)
-    detector: str = _key("the name of a detector", "vultus-det-s", _filled)
-    face: str = _key('the name of a face network, or "none"', "vultus-face-s", _filled)
+    detector: str | None = _key("the name of a detector", None, _filled)
+    face: str | None = _key('the name of a face network, or "none"', None, _filled)
     precision: Literal["fp32", "fp16", "int8"] = _key('"fp32", "fp16" or "int8"', "fp16")
 
 

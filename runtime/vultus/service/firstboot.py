@@ -17,7 +17,7 @@ Stage = Literal["building", "importing", "selftest", "ready", "failed"]
 class FirstBoot:
     """How far the first boot has come.
 
-    step: what is being done, such as the engine `vultus-det-s-fp16`; the done-th of total. slot: `a` or `b`,
+    step: what is being done, such as the name of an engine; the done-th of total. slot: `a` or `b`,
     where the engines go. why: of a failure. started, written: seconds since 1970.
     """
 

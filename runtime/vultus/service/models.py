@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vultus.errors import ModelError
+from vultus.errors import ModelError, VultusError
+from vultus.onnxfile import spec_from_onnx
 from vultus.service.config import Config, Models
 from vultus.service.places import places
+from vultus.zoo import default_models
 
 __all__ = ["MissingModel", "engine_files", "model_files"]
 
@@ -25,12 +27,9 @@ def model_files(config: Config, root: Path = Path("/"), precision: str | None = 
     Looked for in the folder of the configuration; without one in the bundle that is installed below the root,
     else in the package. Raises MissingModel, which names what is there.
     """
-    wanted = {"detector": config.models.detector, "face": config.models.face}
-    return [
-        _model_file(config.models, key, name, precision or config.models.precision, root)
-        for key, name in wanted.items()
-        if (key, name) != ("face", "none")
-    ]
+    models, wanted = config.models, precision or config.models.precision
+    keys = ["detector"] if models.face == "none" else ["detector", "face"]
+    return [_model_file(_folder(models, root), key, getattr(models, key), wanted) for key in keys]
 
 
 def engine_files(models: list[Path], folder: Path) -> list[Path]:
@@ -38,18 +37,34 @@ def engine_files(models: list[Path], folder: Path) -> list[Path]:
     return [folder / f"{model.stem}.engine" for model in models]
 
 
-def _model_file(models: Models, key: str, name: str, precision: str, root: Path) -> Path:
-    stem = name if precision == "fp32" else f"{name}-{precision}"
-    folder = _folder(models, root)
-    for path in (folder / "models" / f"{stem}.onnx", folder / f"{stem}.onnx"):
-        if path.is_file():
-            return path
-    there = sorted({path.stem for path in (*folder.glob("models/*.onnx"), *folder.glob("*.onnx"))})
+def _model_file(folder: Path, key: str, name: str | None, precision: str) -> Path:
+    named = name or _default(key)
+    stem = named if precision == "fp32" else f"{named}-{precision}"
+    there = sorted([*folder.glob("models/*.onnx"), *folder.glob("*.onnx")])
+    found = [path for path in there if path.stem == stem]
+    # A bundle may be older or newer than the package, whose default names it need not have.
+    found = found or ([] if name else [path for path in there if _is_for(path, key, precision)])
+    if len(found) == 1 or (found and found[0].stem == stem):
+        return found[0]
+    told = f"{key} = {named!r}{'' if name else ', the default'}"
+    names = ", ".join(sorted({path.stem for path in there})) or "none"
     raise MissingModel(
         f"models.{key}",
-        f"there is no model {stem}.onnx in {folder} (for {key} = {name!r}, precision = {precision!r}); "
-        f"there are {', '.join(there) or 'none'}",
+        f"there is no model {stem}.onnx in {folder} (for {told}, precision = {precision!r}); there are {names}",
     )
+
+
+def _default(key: str) -> str:
+    """Return the name of the model that the package uses for a task."""
+    return default_models()[("detector", "face").index(key)].stem
+
+
+def _is_for(path: Path, key: str, precision: str) -> bool:
+    try:
+        spec = spec_from_onnx(path)
+    except VultusError:
+        return False
+    return spec.precision == precision and (spec.detector is not None) == (key == "detector")
 
 
 def _folder(models: Models, root: Path) -> Path:
@@ -58,9 +73,7 @@ def _folder(models: Models, root: Path) -> Path:
     bundle = places(root).models
     if bundle.is_dir():
         return bundle
-    from vultus.zoo import ZOO
-
-    return ZOO
+    return default_models()[0].parent
 
 
 def _below(root: Path, folder: str) -> Path:

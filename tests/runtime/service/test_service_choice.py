@@ -18,11 +18,11 @@ from vultus.service.config import Config, Models, Run, Source
 from vultus.service.firstboot import FirstBoot, write_firstboot
 from vultus.service.places import Places, places
 from vultus.service.work import open_work, renewed
-from vultus.zoo import ZOO
+from vultus.zoo import default_models
 
 CONFIG = Config(Source(path="x"))
 NAMES = {
-    precision: [f"vultus-det-s{end}", f"vultus-face-s{end}"]
+    precision: [f"{path.stem}{end}" for path in default_models()]
     for precision, end in (("fp32", ""), ("fp16", "-fp16"), ("int8", "-int8"))
 }
 
@@ -31,7 +31,7 @@ NAMES = {
 def root(tmp_path: Path) -> Path:
     """Return the root of a device whose first boot has begun."""
     (tmp_path / "var/lib/vultus/engines").mkdir(parents=True)
-    write_firstboot(places(tmp_path).firstboot, FirstBoot("building", "vultus-det-s-fp16", 1, 2))
+    write_firstboot(places(tmp_path).firstboot, FirstBoot("building", "detector-fp16", 1, 2))
     return tmp_path
 
 
@@ -76,7 +76,7 @@ def test_engines_are_taken_when_all_are_there(root: Path) -> None:
     assert (chosen.device, chosen.slot, chosen.warning) == ("cuda", "b", "")
 
 
-BUILDING = "the first boot is not done: building 1 of 2 vultus-det-s-fp16"
+BUILDING = "the first boot is not done: building 1 of 2 detector-fp16"
 
 
 @pytest.mark.usefixtures("gpu")
@@ -97,7 +97,7 @@ def test_or_nothing_runs_where_the_cpu_is_not_allowed(root: Path) -> None:
     ("told", "why"),
     [
         (FirstBoot("failed", "selftest", why="differs"), "the first boot is not done: failed at selftest: differs"),
-        (FirstBoot("ready", slot="a"), "there is no vultus-face-s-fp16.engine in {engines}; rm {ready} and systemctl"),
+        (FirstBoot("ready", slot="a"), "there is no {missing}.engine in {engines}; rm {ready} and systemctl"),
         (None, "the first boot has not begun; see systemctl status vultus-firstboot"),
     ],
 )  # fmt: skip
@@ -108,7 +108,7 @@ def test_why_there_are_no_engines(told: FirstBoot | None, why: str, root: Path) 
     if told is not None:
         write_firstboot(where.firstboot, told)
     chosen = choose(configured(), where, root)
-    wanted = why.format(engines=where.engines, ready=where.ready)
+    wanted = why.format(engines=where.engines, ready=where.ready, missing=NAMES["fp16"][1])
     assert chosen.warning.startswith(f"runs on the CPU, which is slow: {wanted}")
 
 
@@ -162,7 +162,7 @@ def test_a_reload_keeps_the_models_that_stay_the_same(root: Path, capsys: pytest
     other.close()
     assert (
         capsys.readouterr().err.count(
-            "vultus: opened vultus-det-s.onnx and vultus-face-s.onnx for device cpu"
+            f"vultus: opened {NAMES['fp32'][0]}.onnx and {NAMES['fp32'][1]}.onnx for device cpu"
         )
         == 2
     )
@@ -190,16 +190,17 @@ def test_engines_that_do_not_run_leave_the_cpu_and_are_not_tried_again(
     again.close()
 
 
-def test_a_model_that_was_replaced_is_opened_anew(tmp_path: Path) -> None:
+def test_a_model_that_was_replaced_is_opened_anew(tiny_detector: Path, tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()
-    shutil.copy(ZOO / "vultus-det-s.onnx", models)
+    model = models / tiny_detector.name
+    shutil.copy(tiny_detector, model)
     only = Models(str(models), face="none", precision="fp32")
     config = replace(CONFIG, models=only, run=Run("cpu", threads=1))
     work = open_work(config, places(tmp_path))
     assert open_work(config, places(tmp_path), work).analyzer is work.analyzer
-    shutil.copy(ZOO / "vultus-det-s.onnx", models / "part")
-    (models / "part").replace(models / "vultus-det-s.onnx")
+    shutil.copy(tiny_detector, models / "part")
+    (models / "part").replace(model)
     other = open_work(config, places(tmp_path), work)
     assert other.analyzer is not work.analyzer
     work.close()

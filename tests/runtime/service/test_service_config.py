@@ -15,7 +15,7 @@ from vultus.service.lines import line_of
 from vultus.service.models import MissingModel, model_files
 from vultus.service.reading import config_from_text
 from vultus.types import ATTRIBUTES
-from vultus.zoo import ZOO
+from vultus.zoo import default_models
 
 SHIPPED = Path(__file__).parents[3] / "jetson" / "tree" / "etc" / "vultus" / "vultus.toml"
 LISTED = f'expected "all" or a list of {", ".join(ATTRIBUTES)}'
@@ -181,42 +181,49 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert (done.exit_code, done.output) == (78, said)
 
 
+DETECTOR, NETWORK = (path.stem for path in default_models())
+
+
 @pytest.mark.parametrize(
     ("models", "said"),
     [
-        ("detector = 'vultus-det-x'", "models.detector: there is no model vultus-det-x-fp16.onnx in"),
+        ("detector = 'x'", "models.detector: there is no model x-fp16.onnx in {zoo} (for detector = 'x', "),
         ("face = 'x'\nprecision = 'fp32'", "models.face: there is no model x.onnx in"),
-        (
-            "detector = 'vultus-face-s'",
-            "models.detector: vultus-face-s-fp16.onnx is a face network; name it in",
-        ),
-        (
-            "face = 'vultus-det-s'",
-            "models.face: vultus-det-s-fp16.onnx is a detector; name it in the other key",
-        ),
+        ("detector = '{face}'", "models.detector: {face}-fp16.onnx is a face network; name it in"),
+        ("face = '{detector}'", "models.face: {detector}-fp16.onnx is a detector; name it in the other key"),
     ],
-)
+)  # fmt: skip
 def test_models_that_are_not_there_or_not_what_they_are_named_for(
     models: str, said: str, tmp_path: Path
 ) -> None:
+    names = {"detector": DETECTOR, "face": NETWORK, "zoo": default_models()[0].parent}
     file = tmp_path / "vultus.toml"
-    file.write_text(f"{HEAD}[models]\n{models}\n")
+    file.write_text(f"{HEAD}[models]\n{models.format(**names)}\n")
     code, output = check(file)
     assert code == 78
-    assert output.startswith(f"{file}:5: {said}")
+    assert output.startswith(f"{file}:5: {said.format(**names)}")
 
 
-def test_a_bundle_is_taken_before_the_package_and_below_a_root(tmp_path: Path) -> None:
-    config = config_from_text(HEAD.encode(), "f")
-    assert model_files(config, tmp_path) == [ZOO / "vultus-det-s-fp16.onnx", ZOO / "vultus-face-s-fp16.onnx"]
+def test_a_bundle_is_taken_before_the_package_and_below_a_root(
+    tiny_models: list[Path], tmp_path: Path
+) -> None:
+    config = config_from_text(f"{HEAD}[models]\nprecision = 'fp32'".encode(), "f")
+    assert model_files(config, tmp_path) == default_models()
     bundle = tmp_path / "opt/vultus/models/models"
     bundle.mkdir(parents=True)
-    shutil.copy(ZOO / "vultus-det-s-fp16.onnx", bundle)
-    with pytest.raises(MissingModel, match=r"there are vultus-det-s-fp16$") as caught:
+    shutil.copy(tiny_models[0], bundle)
+    said = rf"there is no model {NETWORK}.onnx in .* \(for face = '{NETWORK}', the default.*there are tiny-detector$"
+    with pytest.raises(MissingModel, match=said) as caught:
         model_files(config, tmp_path)
     assert caught.value.key == "models.face"
-    alone = config_from_text(f"{HEAD}[models]\nface = 'none'\nfolder = '/opt/vultus/models'".encode(), "f")
-    assert model_files(alone, tmp_path) == [bundle / "vultus-det-s-fp16.onnx"]
+    shutil.copy(tiny_models[1], bundle)
+    (bundle / "broken.onnx").touch()
+    assert model_files(config, tmp_path) == [bundle / model.name for model in tiny_models]  # the only ones
+    shutil.copy(tiny_models[0], bundle / f"{DETECTOR}.onnx")
+    assert model_files(config, tmp_path)[0] == bundle / f"{DETECTOR}.onnx"  # named like the package's
+    folder = "detector = 'tiny-detector'\nface = 'none'\nfolder = '/opt/vultus/models'\nprecision = 'fp32'"
+    alone = config_from_text(f"{HEAD}[models]\n{folder}".encode(), "f")
+    assert model_files(alone, tmp_path) == [bundle / "tiny-detector.onnx"]
 
 
 def test_the_sum_is_that_of_the_file(tmp_path: Path) -> None:

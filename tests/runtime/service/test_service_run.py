@@ -129,7 +129,7 @@ def test_it_lives_without_its_source_and_takes_it_when_it_comes(tmp_path: Path) 
 def test_it_waits_for_engines_when_it_may_not_use_the_cpu(tmp_path: Path) -> None:
     config = FOLDER.format(folder=pictures(tmp_path)).replace('"cpu"', '"cuda"\ncpu_until_ready = false')
     with RunningService(tmp_path, config) as service:
-        write_firstboot(service.places.firstboot, FirstBoot("building", "vultus-det-s-fp16", 0, 2))
+        write_firstboot(service.places.firstboot, FirstBoot("building", "detector-fp16", 0, 2))
         service.wait_told("READY=1")
         waiting = service.wait_status(lambda status: status.waiting, "the waiting")
         assert waiting.state == "degraded"
