@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 
+from vultus.bench.samples import latency_of
 from vultus.cuda.driver import Driver, Stream
 
 __all__ = ["device_milliseconds", "replayed_milliseconds", "spread"]
@@ -14,11 +16,14 @@ __all__ = ["device_milliseconds", "replayed_milliseconds", "spread"]
 WARMUP = 10
 
 
-def spread(milliseconds: Sequence[float]) -> dict[str, float]:
-    """Return median, 90th and 99th percentile in milliseconds and how many were timed."""
-    values = np.asarray(milliseconds, np.float64)
-    found = {f"p{share}": round(float(np.percentile(values, share)), 5) for share in (50, 90, 99)}
-    return {**found, "n": len(values)}
+def spread(milliseconds: Sequence[float]) -> dict[str, Any]:
+    """Return median, 90th and 99th percentile in milliseconds, and how many were timed.
+
+    The tails are None where too few were timed to speak of them, by the rule of `vultus bench`.
+    """
+    found = latency_of(np.rint(np.asarray(milliseconds, np.float64) * 1e6).astype(np.int64))
+    tails = {f"p{share}": found.at(share / 100) if found else None for share in (90, 99)}
+    return {"p50": round(float(np.median(milliseconds)), 5), **tails, "n": len(milliseconds)}
 
 
 def device_milliseconds(

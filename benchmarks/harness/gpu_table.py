@@ -41,7 +41,7 @@ def _rows(result: dict[str, Any]) -> Iterator[tuple[str, ...]]:
                 result["device"]["name"],
                 f"{precision}, {entry['engine']}",
                 name,
-                f"{wall['p50']:.2f} / {wall['p99']:.2f} ms",
+                f"{wall['p50']:.2f} / {'-' if wall['p99'] is None else format(wall['p99'], '.2f')} ms",
                 f"{found['device']:.2f} ms ({'-' if over is None else f'{over:.2f}'})",
                 f"{found['frames_a_second']:.0f}",
                 "-" if faster is None else f"{faster:.1f}",

@@ -187,7 +187,9 @@ def test_floors_count_what_is_looked_at_and_what_is_written() -> None:
 
 
 def test_spread_is_median_and_upper_percentiles() -> None:
-    assert spread(list(range(101))) == {"p50": 50, "p90": 90, "p99": 99, "n": 101}
+    assert spread(list(range(101))) == {"p50": 50, "p90": 90, "p99": None, "n": 101}
+    assert spread(list(range(1001))) == {"p50": 500, "p90": 900, "p99": 990, "n": 1001}
+    assert spread([3.0]) == {"p50": 3.0, "p90": None, "p99": None, "n": 1}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +17,23 @@ from typer.testing import CliRunner
 
 from vultus.cli import app
 from vultus.cuda.code.sources import kernel_sources, sources_hash
+from vultus.decode import anchors
+from vultus.engines import open_engine
 from vultus.errors import DeviceError, InputError, ModelError, UsageError
+from vultus.onnxfile import spec_from_onnx
 from vultus.pipeline import Analyzer
+from vultus.preprocess import letterbox
 from vultus.selftest import golden, selftest, soak
 from vultus.selftest.agreement import LIMITS, agreement, require_agreement
 from vultus.selftest.golden import load_golden, save_golden
 from vultus.selftest.kernels import differing_words
 from vultus.selftest.models import model_hashes
 from vultus.selftest.pictures import collage, face_tile, nv12_from_bgr
+from vultus.selftest.reference import open_reference
 from vultus.selftest.report import Check, Report, checked
 from vultus.selftest.soak import check_frames
 from vultus.types import FaceArray, Frame, Result, empty_faces
+from vultus.zoo import default_models
 
 
 def faces(count: int = 2) -> FaceArray:
@@ -53,7 +61,7 @@ def test_packaged_results_are_small_and_hold_faces() -> None:
 def test_models_that_have_no_results_are_refused_on_the_cpu() -> None:
     done = CliRunner().invoke(app, ["selftest", "--device", "cpu", "--models", "vultus-det-s"])
     assert done.exit_code == 2
-    assert "--models are tested on a GPU alone; leave them out" in " ".join(
+    assert "--models and --against are for a GPU alone; leave them out" in " ".join(
         done.output.replace("│", " ").split()
     )
     with pytest.raises(UsageError, match=r"^models are tested on a GPU alone: ask for device 'cuda'"):
@@ -271,3 +279,27 @@ def test_cuda_without_a_gpu_is_an_error_and_no_fallback(monkeypatch: pytest.Monk
     done = run("--device", "cuda")
     assert done.exit_code == 4
     assert "no CUDA device can be used: the NVIDIA driver finds no GPU" in done.output
+
+
+@pytest.mark.parametrize("wide", [(1280, 720), (640, 480), (320, 640)])
+def test_the_reference_takes_the_size_that_the_device_was_built_for(wide: tuple[int, int]) -> None:
+    (detector, *_), frame = default_models(), collage(*wide, 1)
+    spec = spec_from_onnx(detector)
+    fixed = replace(spec, input=replace(spec.input, multiple=0, width=416, height=416))
+    with ExitStack() as stack:
+        reference = open_reference({"detector": fixed}, [], stack)
+        (found,) = reference.detect(frame)
+        engine = stack.enter_context(open_engine(detector, "cpu"))
+        tensor, affine = letterbox(frame, fixed.input)
+        assert tensor.shape == (1, 3, 416, 416)
+        (expected,) = anchors.decode(engine(tensor), 0, fixed, affine, 0.65)
+    np.testing.assert_array_equal(found["box"], expected["box"])
+
+
+def test_there_is_no_reference_for_a_model_that_is_not_there() -> None:
+    spec = replace(spec_from_onnx(default_models()[0]), name="other")
+    with (
+        ExitStack() as stack,
+        pytest.raises(ModelError, match=r"^other at fp32 is not among the models .*--against$"),
+    ):
+        open_reference({"detector": spec}, default_models(), stack)

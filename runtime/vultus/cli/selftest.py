@@ -39,6 +39,14 @@ def selftest(
             help="A model file or installed name to test on the GPU; repeat it for a detector and a face network.",
         ),
     ] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--against",
+            metavar="FILE",
+            help="The ONNX file that an engine was built from, to run on the CPU; an installed one by default.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare kernels, models and the whole pipeline with packaged results, and run many frames with flat memory.
@@ -52,10 +60,10 @@ def selftest(
 
         output = output_console()
         chosen = device.value if device else "cpu" if (problem := cuda_problem()) else "cuda"
-        if models and chosen == "cpu":
+        if (models or against) and chosen == "cpu":
             why = "" if device else f", and {problem}"
             raise typer.BadParameter(
-                f"--models are tested on a GPU alone{why}; leave them out to test the CPU"
+                f"--models and --against are for a GPU alone{why}; leave them out to test the CPU"
             )
         files = [find_model(model) for model in models or ()] or None
 
@@ -63,7 +71,7 @@ def selftest(
             if not as_json:
                 say(output, _line(check))
 
-        report = run(chosen, frames, files, show)
+        report = run(chosen, frames, files, show, [find_model(model) for model in against or ()])
         if as_json:
             typer.echo(json.dumps(report.values(), indent=2))
         say(errors, f"{report.device}: {'passed' if report.passed else 'FAILED'}")
