@@ -61,7 +61,7 @@ class Board:
         paths = (SUPPORT / "stub_tensorrt", FIRSTBOOT, self._environment["PYTHONPATH"])
         self._environment |= {
             "PYTHONPATH": os.pathsep.join(map(str, paths)),
-            "VULTUS_STUB_SHORT": str(self.models),
+            "VULTUS_STUB_SHORT": "1",
         }
 
     def furnish(self) -> None:

@@ -114,7 +114,7 @@ def _tested(order: Order, spare: Slot, wanted: Sequence[Wanted], work: Work) -> 
 
 def _test(folder: Path, wanted: Sequence[Wanted], work: Work) -> None:
     work.report.step("selftest", "selftest", len(wanted), "started")
-    work.test([folder / engine.file for engine in wanted])
+    work.test(folder, wanted)
 
 
 def _use(order: Order, slot: Slot, filled: Filled, wanted: Sequence[Wanted], report: Report) -> None:

@@ -55,11 +55,11 @@ class Work:
         if status:
             raise FirstBootError(f"{wanted.name} cannot be built: {_reason(said, status)}")
 
-    def test(self, engines: Sequence[Path]) -> None:
-        """Run the self-test with these engines; raises SelfTestFailed with what differs."""
+    def test(self, slot: Path, wanted: Sequence[Wanted]) -> None:
+        """Hold the engines of a slot against their own models on the CPU; raises SelfTestFailed with what differs."""
         command = [*python(), "-m", "vultus", "selftest", "--device", "cuda", "--frames", str(self.frames)]
-        for engine in engines:
-            command += ["--models", str(engine)]
+        for engine in wanted:
+            command += ["--models", str(slot / engine.file), "--against", str(engine.onnx)]
         said: list[str] = []
 
         def hear(line: str) -> None:
