@@ -19,13 +19,12 @@ from typing import Any
 
 from harness.cpu_cost import USUAL, costs
 from harness.latency import processor
-from harness.network_size import network_size
+from harness.network_size import models_measured
 from harness.provenance import REPOSITORY, commit_of, write_json
 from vultus import __version__
 from vultus.bench.record import SCHEMA, ScenarioName
 from vultus.errors import VultusError
-from vultus.zoo import default_models
-from vultus_export.metrics.identity import model_entry, sha256_of
+from vultus_export.metrics.identity import sha256_of
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
 ROUNDS, QUICK_ROUNDS = 150, 5
@@ -69,14 +68,13 @@ def _bench(name: ScenarioName, words: Sequence[str], asked: argparse.Namespace) 
 
 
 def _provenance(scenarios: dict[ScenarioName, str], quick: bool) -> dict[str, Any]:
-    models = [{**model_entry(path), "macs": network_size(path).macs} for path in default_models()]
     return {
         "schema": SCHEMA,
         "vultus": __version__,
         "commit": commit_of(),
         "quick": quick,
         "processor": processor(),
-        "models": models,
+        "models": models_measured(),
         "scenarios": scenarios,
     }
 

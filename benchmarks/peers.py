@@ -22,8 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.latency import processor
+from harness.network_size import models_measured
 from harness.peers_accuracy import Judged, accuracies
-from harness.peers_install import FOLDER, Environment, NotThere, environment_of, prepare
+from harness.peers_install import FOLDER, OWN, Environment, NotThere, environment_of, prepare
+from harness.peers_kept import kept_accuracy, rejudged, stored
 from harness.peers_known import REFERENCE, Peer, peers_named
 from harness.peers_picture import Scene, scene
 from harness.peers_rounds import Timing, rounds_of
@@ -32,8 +34,6 @@ from harness.peers_talk import Talk
 from harness.provenance import REPOSITORY, commit_of, write_json
 from vultus import __version__
 from vultus.errors import VultusError
-from vultus.zoo import default_models
-from vultus_export.metrics.identity import model_entry
 from vultus_export.metrics.intervals import DRAWS, SEED
 
 SCHEMA = 1
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(
                 "name the folder of picture sets with --data, or leave accuracy out with --no-accuracy"
             )
-        result = measure(asked, peers)
+        result = judge_own(asked, peers) if asked.rejudge else measure(asked, peers)
     except (VultusError, OSError, ValueError) as error:
         print(f"peers: {error}", file=sys.stderr)
         return 1
@@ -89,16 +89,15 @@ def measure(asked: argparse.Namespace, peers: tuple[Peer, ...]) -> dict[str, Any
     picture, failed = scene(asked.picture, asked.faces), Failed()
     environments = _environments(wanted, failed)
     times = _times(wanted, environments, picture, asked, failed)
-    accuracy: dict[str, dict[str, Any]] = {}
+    accuracy = kept_accuracy(stored(RESULT), wanted, asked.pictures) if asked.keep_accuracy else {}
     if not asked.no_accuracy:
-        judged = Judged(asked.data, asked.pictures, asked.weights)
-        there = [peer for peer in wanted if peer.name not in failed]
-        accuracy = accuracies(there, environments, judged, _cores(), _say)
+        there = [peer for peer in wanted if peer.name not in failed and peer.name not in accuracy]
+        accuracy |= _judged(there, environments, asked)
     return {
         "schema": SCHEMA,
         "vultus": __version__,
         "commit": commit_of(),
-        "models": [model_entry(path) for path in default_models()],
+        "models": models_measured(),
         **_machine(),
         "load_before": round(load, 2),
         "quick": asked.quick,
@@ -116,6 +115,23 @@ def measure(asked: argparse.Namespace, peers: tuple[Peer, ...]) -> dict[str, Any
         "bootstrap": {"draws": DRAWS, "seed": SEED},
         "rows": rows_of(wanted, environments, times, accuracy, failed),
     }
+
+
+def judge_own(asked: argparse.Namespace, peers: tuple[Peer, ...]) -> dict[str, Any]:
+    """Return the committed result with vultus judged anew, for new weights of the same architecture."""
+    before, failed = stored(RESULT), Failed()
+    own = [peer for peer in peers if peer.place == OWN]
+    environments = _environments(own, failed)
+    if failed:
+        raise ValueError(f"{next(iter(failed.values()))}; run with --prepare first")
+    vars(asked).update(pictures=before["pictures"])
+    return rejudged(before, _judged(own, environments, asked), commit_of())
+
+
+def _judged(
+    peers: Sequence[Peer], environments: Mapping[str, Environment], asked: argparse.Namespace
+) -> dict[str, dict[str, Any]]:
+    return accuracies(peers, environments, Judged(asked.data, asked.pictures, asked.weights), _cores(), _say)
 
 
 def _environments(peers: Sequence[Peer], failed: Failed) -> dict[str, Environment]:
@@ -227,6 +243,16 @@ def _parser() -> argparse.ArgumentParser:
         "--picture", type=Path, help="time on this photograph, fitted into 640x480, in place of the portraits"
     )
     add("--faces", type=int, default=0, help="how many faces that photograph shows")
+    add(
+        "--rejudge",
+        action="store_true",
+        help="new weights of the same networks: judge vultus again, keep all times",
+    )
+    add(
+        "--keep-accuracy",
+        action="store_true",
+        help="take the accuracy of other packages from the committed result",
+    )
     add("--no-accuracy", action="store_true", help="times alone")
     add("--quick", action="store_true", help="a trial: few rounds and pictures, never for publication")
     return parser

@@ -6,13 +6,16 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx import TensorProto, shape_inference
 
 from vultus.onnxfile import spec_from_onnx
+from vultus.zoo import default_models
+from vultus_export.metrics.identity import model_entry
 
-__all__ = ["NetworkSize", "network_size"]
+__all__ = ["NetworkSize", "models_measured", "network_size"]
 
 Shape = tuple[int, ...]
 COUNTERS = (TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
@@ -44,6 +47,11 @@ def network_size(path: Path) -> NetworkSize:
     shapes = _shapes(inferred.graph)
     macs = sum(_macs(node, shapes, path) for node in inferred.graph.node)
     return NetworkSize(_parameters(model.graph), macs, path.stat().st_size)
+
+
+def models_measured() -> list[dict[str, Any]]:
+    """Return the default models as a result names them, with what tells one architecture from another."""
+    return [{**model_entry(path), "macs": network_size(path).macs} for path in default_models()]
 
 
 def _shapes(graph: onnx.GraphProto) -> dict[str, Shape]:

@@ -19,11 +19,17 @@ from vultus_export.metrics.detection import LOWEST_SCORE
 from vultus_export.metrics.faces import Row
 from vultus_export.metrics.rows import drawn
 
-__all__ = ["Judged", "accuracies", "accuracy_of"]
+__all__ = ["JUDGED", "Judged", "accuracies", "accuracy_of"]
 
 NOTHING = dict.fromkeys(
     ("ap40", "ap50", "recall", "age_mae", "gender_accuracy", "gender_accuracy_10plus", "found_utkface")
 )
+
+
+SIDES = tuple(f"{key}_ci95" for key in ("ap40", "ap50", "recall", "age_mae", "gender_accuracy"))
+
+JUDGED = (*NOTHING, *SIDES, "crowds", "score", "measured_utkface")
+"""Keys of a row that tell of accuracy."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ WHOLE = "detection, 68 landmarks, all attributes"
 BOXES = "boxes, 5 points"
 EVERYTHING = (
     "boxes, 5 points, alignment, 68 landmarks, head pose, age, gender, ethnicity, expression, smile, attractiveness, "
-    "glasses, facial hair, quality"
+    "glasses, facial hair"
 )
 
 

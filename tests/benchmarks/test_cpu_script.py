@@ -15,11 +15,11 @@ import cpu
 from harness.cpu_cost import costs, line
 from harness.cpu_plot import cpu_plot
 from harness.cpu_table import CPU_NOT_MEASURED, Cpu, cost_table, cpu_results, cpu_table
-from harness.network_size import network_size
+from harness.network_size import models_measured
 from vultus.bench.files import save_record
 from vultus.bench.record import Scenario, Verdict
 from vultus.zoo import default_models
-from vultus_export.metrics.identity import model_entry, sha256_of
+from vultus_export.metrics.identity import sha256_of
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.2])
@@ -81,7 +81,7 @@ def _cost(folder: Path) -> dict[str, Any]:
         "commit": "c" * 40,
         "quick": False,
         "processor": "a processor",
-        "models": [{**model_entry(path), "macs": network_size(path).macs} for path in default_models()],
+        "models": models_measured(),
         "scenarios": {name: sha256_of(folder / f"cpu-{name}.json") for name in ("single", "stream")},
         "usual": {"faces": 6, "width": 640, "height": 480},
         "threads": 1,

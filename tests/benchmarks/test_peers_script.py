@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import peers
 from harness.peers_install import Environment, NotThere
+from harness.peers_kept import kept_accuracy, rejudged, stored
 from harness.peers_known import PEERS, REFERENCE, Peer
 from harness.peers_rows import FIGURES
 from harness.peers_table import peers_table
@@ -117,3 +119,35 @@ def test_threads_must_be_there(threads: str, capsys: pytest.CaptureFixture[str])
 def test_unknown_peer_ends_with_the_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert peers.main(["--only", "nobody", "--no-accuracy"]) == 1
     assert "no peer is called nobody; known: vultus" in capsys.readouterr().err
+
+
+def test_new_weights_are_judged_and_times_stay(result: dict[str, Any]) -> None:
+    judged = {"vultus": {"ap40": 0.5}}
+    found = rejudged(result, judged, "c" * 40)
+    own, other = row(found, "vultus"), row(found, REFERENCE)
+    assert (own["ap40"], own["p50_ms"]) == (0.5, row(result, "vultus")["p50_ms"])
+    assert other == row(result, REFERENCE)
+    assert found["judged_commit"] == "c" * 40
+
+
+def test_times_of_another_architecture_do_not_stay(result: dict[str, Any]) -> None:
+    models = [{**model, "macs": 1} for model in result["models"]]
+    with pytest.raises(ValueError, match=r"^the times are of .*, 1\).*measure all again, without --rejudge$"):
+        rejudged({**result, "models": models}, {}, None)
+
+
+def test_accuracy_of_the_same_version_is_kept(result: dict[str, Any]) -> None:
+    same = replace(BASE, version="0.9")
+    assert kept_accuracy(result, (OWN, same, ABSENT), int(peers.QUICK["pictures"])).keys() == {REFERENCE}
+    assert (
+        kept_accuracy(result, (OWN, same), int(peers.QUICK["pictures"]))[REFERENCE]["ap40"]
+        == row(result, REFERENCE)["ap40"]
+    )
+    assert not kept_accuracy(result, (OWN, BASE, ABSENT), int(peers.QUICK["pictures"])), "another version"
+    with pytest.raises(ValueError, match=r"judged on 8 pictures a set, not 500; leave --keep-accuracy out"):
+        kept_accuracy(result, (OWN, BASE), 500)
+
+
+def test_nothing_is_kept_of_a_result_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"there is no peers.json yet; measure all of it first"):
+        stored(tmp_path / "peers.json")
