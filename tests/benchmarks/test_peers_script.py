@@ -137,13 +137,11 @@ def test_times_of_another_architecture_do_not_stay(result: dict[str, Any]) -> No
 
 
 def test_accuracy_of_the_same_version_is_kept(result: dict[str, Any]) -> None:
-    same = replace(BASE, version="0.9")
-    assert kept_accuracy(result, (OWN, same, ABSENT), int(peers.QUICK["pictures"])).keys() == {REFERENCE}
-    assert (
-        kept_accuracy(result, (OWN, same), int(peers.QUICK["pictures"]))[REFERENCE]["ap40"]
-        == row(result, REFERENCE)["ap40"]
-    )
-    assert not kept_accuracy(result, (OWN, BASE, ABSENT), int(peers.QUICK["pictures"])), "another version"
+    same, pictures = replace(BASE, version="0.9"), int(peers.QUICK["pictures"])
+    found = kept_accuracy(result, (OWN, same, ABSENT), pictures)
+    assert found.keys() == {REFERENCE}
+    assert found[REFERENCE]["ap40"] == row(result, REFERENCE)["ap40"]
+    assert not kept_accuracy(result, (OWN, BASE, ABSENT), pictures), "another version"
     with pytest.raises(ValueError, match=r"judged on 8 pictures a set, not 500; leave --keep-accuracy out"):
         kept_accuracy(result, (OWN, BASE), 500)
 
