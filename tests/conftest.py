@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 import tiny
+from made_once import made_once
+from worker_cores import take_own_cores
+
+
+def pytest_configure() -> None:
+    """Take this worker's cores before a test module imports a library that counts them."""
+    take_own_cores(os.environ)
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +33,11 @@ def tiny_face(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_models(tiny_detector: Path, tiny_face: Path) -> list[Path]:
     """Return a detector and a face network whose answers are known."""
     return [tiny_detector, tiny_face]
+
+
+@pytest.fixture(scope="session")
+def mtcnn_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of MTCNN's three networks with seeded weights, exported once for all who read them."""
+    import pulled_mtcnn
+
+    return made_once(tmp_path_factory, "mtcnn", pulled_mtcnn.pull)

@@ -11,25 +11,12 @@ import numpy as np
 import pytest
 
 import mtcnn_reference
+from pulled_mtcnn import SEED
 from vultus import Analyzer
 from vultus.engines import open_engine
 from vultus.errors import ModelError, SpecError
 from vultus.spec import CascadeSpec, spec_from_json, spec_to_json
-from vultus_export.pull.mtcnn import Network, export_networks
 from vultus_models.mtcnn.spec import specs
-from vultus_models.mtcnn.weights import MEMBERS, network_from
-
-SEED = 2
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of the three exported networks with seeded weights."""
-    out = tmp_path_factory.mktemp("mtcnn")
-    states = mtcnn_reference.random_states(SEED)
-    contracts = zip(MEMBERS, specs("0.0.0"), strict=True)
-    export_networks([Network(network_from(member, states[member]), spec) for member, spec in contracts], out)
-    return out
 
 
 def picture(width: int, height: int, seed: int) -> np.ndarray:
@@ -42,10 +29,12 @@ def picture(width: int, height: int, seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("width", "height", "seed"), [(120, 90, 0), (61, 83, 1), (97, 64, 2), (21, 20, 3)])
-def test_it_finds_what_the_plain_cascade_finds(folder: Path, width: int, height: int, seed: int) -> None:
+def test_it_finds_what_the_plain_cascade_finds(
+    mtcnn_folder: Path, width: int, height: int, seed: int
+) -> None:
     scene = picture(width, height, seed)
     wanted = mtcnn_reference.cascade(mtcnn_reference.random_states(SEED), scene)
-    with Analyzer("cpu", [folder / "mtcnn.onnx"]) as analyzer:
+    with Analyzer("cpu", [mtcnn_folder / "mtcnn.onnx"]) as analyzer:
         result = analyzer(scene)
     faces = result.faces
     assert len(faces) == len(wanted)
@@ -60,47 +49,47 @@ def test_it_finds_what_the_plain_cascade_finds(folder: Path, width: int, height:
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (300, 19), (19, 20)])
-def test_a_picture_smaller_than_any_face_has_none(folder: Path, width: int, height: int) -> None:
-    with Analyzer("cpu", [folder / "mtcnn.onnx"]) as analyzer:
+def test_a_picture_smaller_than_any_face_has_none(mtcnn_folder: Path, width: int, height: int) -> None:
+    with Analyzer("cpu", [mtcnn_folder / "mtcnn.onnx"]) as analyzer:
         assert len(analyzer.detect(np.zeros((height, width, 3), np.uint8))) == 0
 
 
-def test_a_higher_score_keeps_the_best_faces(folder: Path) -> None:
+def test_a_higher_score_keeps_the_best_faces(mtcnn_folder: Path) -> None:
     scene = picture(120, 90, 0)
-    with Analyzer("cpu", [folder / "mtcnn.onnx"]) as analyzer:
+    with Analyzer("cpu", [mtcnn_folder / "mtcnn.onnx"]) as analyzer:
         every = analyzer.detect(scene)
     limit = float(np.median(every["score"]))
-    with Analyzer("cpu", [folder / "mtcnn.onnx"], min_score=limit) as strict:
+    with Analyzer("cpu", [mtcnn_folder / "mtcnn.onnx"], min_score=limit) as strict:
         np.testing.assert_array_equal(strict.detect(scene)["score"], every["score"][every["score"] >= limit])
 
 
-def test_a_missing_stage_is_named(folder: Path, tmp_path: Path) -> None:
-    shutil.copy(folder / "mtcnn.onnx", tmp_path)
-    shutil.copy(folder / "mtcnn-refine.onnx", tmp_path)
+def test_a_missing_stage_is_named(mtcnn_folder: Path, tmp_path: Path) -> None:
+    shutil.copy(mtcnn_folder / "mtcnn.onnx", tmp_path)
+    shutil.copy(mtcnn_folder / "mtcnn-refine.onnx", tmp_path)
     with pytest.raises(ModelError, match=r"first of 3 networks; mtcnn-output.onnx must lie beside it"):
         open_engine(tmp_path / "mtcnn.onnx", "cpu")
 
 
-def test_a_stage_of_another_cascade_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_stage_of_another_cascade_is_refused(mtcnn_folder: Path, tmp_path: Path) -> None:
     for name in ("mtcnn.onnx", "mtcnn-refine.onnx"):
-        shutil.copy(folder / name, tmp_path)
-    shutil.copy(folder / "mtcnn-refine.onnx", tmp_path / "mtcnn-output.onnx")
+        shutil.copy(mtcnn_folder / name, tmp_path)
+    shutil.copy(mtcnn_folder / "mtcnn-refine.onnx", tmp_path / "mtcnn-output.onnx")
     with pytest.raises(
         ModelError, match=r"holds mtcnn-refine 0.0.0; mtcnn 0.0.0 needs mtcnn-output 0.0.0 there"
     ):
         open_engine(tmp_path / "mtcnn.onnx", "cpu")
 
 
-def test_a_later_stage_is_no_detector_by_itself(folder: Path) -> None:
+def test_a_later_stage_is_no_detector_by_itself(mtcnn_folder: Path) -> None:
     with pytest.raises(SpecError, match="names the decoder 'mtcnn-stage'"):
-        Analyzer("cpu", [folder / "mtcnn-output.onnx"])
+        Analyzer("cpu", [mtcnn_folder / "mtcnn-output.onnx"])
 
 
-def test_a_closed_cascade_closes_every_network(folder: Path) -> None:
+def test_a_closed_cascade_closes_every_network(mtcnn_folder: Path) -> None:
     from vultus.engines.cascade import CascadeEngine
     from vultus.errors import UsageError
 
-    engine = open_engine(folder / "mtcnn.onnx", "cpu", 1)
+    engine = open_engine(mtcnn_folder / "mtcnn.onnx", "cpu", 1)
     assert isinstance(engine, CascadeEngine)
     with engine:
         assert [later.spec.input.width for later in engine.later] == [24, 48]

