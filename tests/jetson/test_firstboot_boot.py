@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def test_it_builds_tests_and_only_then_switches(booted: Board) -> None:
     assert booted.told["state"] == "ready"
     assert (booted.told["slot"], booted.told["done"], booted.told["total"]) == ("a", 3, 3)
     assert json.loads(booted.ready.read_text())["slot"] == "a"
+    assert json.loads((booted.engines / "a" / "slot.json").read_text())["board"] == "3767-0005"
     assert (booted.state / "timings.cache").read_bytes() == b"timings of this GPU"
 
 
@@ -117,20 +119,27 @@ def test_a_damaged_engine_is_renewed_in_the_other_slot(used: Board) -> None:
 
 
 def test_a_prebuilt_cache_is_imported_when_its_key_matches(board: Board, booted: Board) -> None:
-    here, other = board.cache / "orin-nano", board.cache / "agx-orin"
-    shutil.copytree(booted.engines / "a", here)
-    shutil.copytree(booted.engines / "a", other)
-    for path in other.glob("*.engine.json"):
-        text = path.read_text().replace(json.loads(path.read_text())["key"], "2" * 64)
-        path.write_text(text)
+    board_of_another, key_of_another, here = (
+        board.cache / name for name in ("agx-orin", "jetpack-7", "nano")
+    )
+    for folder in (board_of_another, key_of_another, here):
+        shutil.copytree(booted.engines / "a", folder)
+    record = board_of_another / "slot.json"
+    record.write_text(record.read_text().replace("3767-0005", "3701-0005"))
+    for path in key_of_another.glob("*.engine.json"):
+        path.write_text(path.read_text().replace(json.loads(path.read_text())["key"], "2" * 64))
     ended = board.boot()
     assert ended.code == 0, ended.said
     assert "engines: 2 imported; slot a is in use" in ended.said
-    words = (
-        f"{other / FACE}.engine is not used: the engine there is of another model, profile, GPU or options"
-    )
-    assert words in ended.said
-    assert "started" not in ended.said.replace("selftest: started", "")
+    for folder, why in (
+        (
+            board_of_another,
+            "it was built on a module 3701-0005, this is 3767-0005; its kernels were timed there",
+        ),
+        (key_of_another, "the engine there is of another model, profile, GPU or options"),
+    ):
+        assert f"{folder / FACE}.engine is not used: {why}" in ended.said
+    assert "%, started" not in ended.said
     assert (board.engines / "a" / f"{FACE}.engine").read_bytes() == (here / f"{FACE}.engine").read_bytes()
 
 
@@ -171,6 +180,18 @@ def test_without_a_gpu_it_fails_and_says_what_to_do(board: Board, tmp_path: Path
     assert ended.code == 1
     assert "the NVIDIA driver finds no GPU" in ended.said
     assert '[run] device = "cpu"' in ended.said
+
+
+def test_a_tensorrt_that_crashes_is_no_end_of_the_first_boot(board: Board, tmp_path: Path) -> None:
+    broken = tmp_path / "broken" / "tensorrt"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("import os\nos.abort()\n")
+    board.with_packages(broken.parent)
+    ended = board.boot()
+    assert ended.code == 1
+    assert board.told["why"].startswith(
+        "looking at TensorRT and the GPU crashed (exit status -6); mend the NVIDIA"
+    )
 
 
 def test_on_the_cpu_there_is_nothing_to_build(board: Board) -> None:
@@ -248,31 +269,54 @@ def test_recheck_takes_the_marker_away_when_models_changed(used: Board) -> None:
     assert "the next boot builds: the engine there is of another model" in ended.said
 
 
-@pytest.fixture
-def small_disk(board: Board) -> Iterator[Path]:
-    """Mount a disk of one MiB as the state folder."""
+@contextmanager
+def disk(board: Board, size: str) -> Iterator[Path]:
+    """Mount a disk of its own as the state folder."""
     board.state.mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(board.state)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(board.state)]
     if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small disk here")
-    yield board.state
-    subprocess.run(["umount", "-l", str(board.state)], check=True)
+        pytest.skip("only root may mount a disk here")
+    try:
+        yield board.state
+    finally:
+        subprocess.run(["umount", "-l", str(board.state)], check=True)
 
 
-def test_a_full_disk_is_told_before_anything_is_built(board: Board, small_disk: Path) -> None:
-    ended = board.boot()
-    assert ended.code == 1
-    assert re.search(
-        r"/a has 1\.0 MiB free, its engines may need 1\d\.\d MiB; make room there", board.told["why"]
-    )
-    assert (board.current, board.files("a")) == (None, [])
+def test_a_full_disk_is_told_before_anything_is_built(board: Board) -> None:
+    with disk(board, "1m"):
+        ended = board.boot()
+        assert ended.code == 1
+        said = r"/a has [01]\.\d MiB free, its engines may need 1\d\.\d MiB; make room there; no engines are in use"
+        assert re.search(said, board.told["why"])
+        assert (board.current, board.files("a")) == (None, [])
 
 
-def test_a_read_only_disk_is_told(board: Board, small_disk: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    ended = board.boot()
-    assert ended.code == 1
-    assert f"cannot write to {small_disk}: Read-only file system; the first boot needs a folder" in ended.said
+def test_a_disk_that_fills_up_while_it_builds_is_told_and_leaves_nothing_behind(board: Board) -> None:
+    with disk(board, "40m") as state:
+        with board.start(PAUSE=0.2) as process:
+            wait_until(board.at(DETECTOR, detail="17 %"))
+            fill_up(state / "filler")
+            process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert (board.told["state"], board.told["step"]) == ("failed", DETECTOR)
+        assert "tiny-det cannot be built: its exit status is 1" in board.told["why"]
+        assert "No space left on device" in board.told["why"]
+        assert (board.current, board.files("a")) == (None, [])
+
+
+def fill_up(path: Path) -> None:
+    """Write until the disk is full."""
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(1 << 16))
+
+
+def test_a_read_only_disk_is_told(board: Board) -> None:
+    with disk(board, "1m") as state:
+        subprocess.run(["mount", "-o", "remount,ro", str(state)], check=True)
+        ended = board.boot()
+        assert ended.code == 1
+        assert f"cannot write to {state}: Read-only file system; the first boot needs a folder" in ended.said
 
 
 def test_a_slot_that_cannot_be_written_is_told(board: Board) -> None:

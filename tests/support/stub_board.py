@@ -69,7 +69,15 @@ class Board:
         self.models.mkdir(parents=True)
         tiny.save_detector(self.models / f"{NAMES[0]}.onnx")
         tiny.save_face_network(self.models / f"{NAMES[1]}.onnx")
+        tree = self.root / "proc/device-tree"
+        tree.mkdir(parents=True)
+        (tree / "compatible").write_text("nvidia,p3768-0000+p3767-0005\0nvidia,p3767-0005\0nvidia,tegra234\0")
         self.configure(CONFIG)
+
+    def with_packages(self, folder: Path) -> None:
+        """Let Python find the packages of a folder ahead of all others."""
+        paths = (str(folder), self._environment["PYTHONPATH"])
+        self._environment["PYTHONPATH"] = os.pathsep.join(paths)
 
     def configure(self, text: str) -> None:
         path = self.root / "etc/vultus/vultus.toml"

@@ -17,7 +17,7 @@ from vultus_firstboot import FirstBootError, Stopped
 __all__ = ["alone", "refuse_foreign", "remove_leftovers", "stoppable"]
 
 LOCK = ".firstboot.lock"
-LEFTOVERS = (".firstboot.json.*", ".ready.*", ".timings.cache.*")
+LEFTOVERS = (".firstboot.json.*", ".firstboot.reserve", ".ready.*", ".timings.cache.*")
 
 
 @contextmanager
@@ -51,8 +51,8 @@ def refuse_foreign(state: Path) -> None:
     owner = state.stat().st_uid
     if os.geteuid() == 0 and owner:
         raise FirstBootError(
-            f"{state} belongs to user {_name_of(owner)}, this is root, and engines that root builds could not be "
-            f"renewed by the service; start it with: systemctl restart vultus-firstboot, or as that user with sudo -u"
+            f"{state} belongs to user {_name_of(owner)}, this is root, and what root builds that user could not renew; "
+            f"start it as that user: sudo -u {_name_of(owner)} ..."
         )
 
 

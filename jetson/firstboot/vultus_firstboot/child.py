@@ -59,7 +59,7 @@ def heard(
         _end(child)
     if late.is_set():
         raise FirstBootError(
-            f"{' '.join(command[:5])} ... did not end within {patience / 60:.0f} minutes and was stopped"
+            f"{' '.join(command[:5])} ... did not end within {patience:.0f} s and was stopped"
         )
     return status
 

@@ -133,5 +133,5 @@ def _outdated(options: argparse.Namespace, config: Config, found: Places) -> str
         return ""
     if slots.current is None:
         return "no slot is in use"
-    machine = machine_here(options.flavour) if options.root == Path("/") else None
+    machine = machine_here(options.flavour, options.root) if options.root == Path("/") else None
     return in_use(slots, slots.current, wanted_engines(config, options.root, machine), machine)

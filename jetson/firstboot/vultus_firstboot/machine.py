@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from vultus.engines.sidecar import Platform
 from vultus.errors import VultusError
+from vultus.telemetry.board import read_board
 from vultus_firstboot import FirstBootError
 from vultus_firstboot.child import python
 
@@ -23,10 +26,15 @@ PATIENCE = 120.0  # seconds; the first look at a GPU after a cold start is slow
 
 @dataclass(frozen=True)
 class Machine:
-    """TensorRT and the GPU. portable: whether engines are built for a list of GPUs, this one among them."""
+    """TensorRT, the GPU and the board.
+
+    portable: whether engines are built for a list of GPUs, this one among them. board: number of the module, such
+    as 3767-0005, since the driver calls the GPUs of all Orin modules by one name; empty off a Jetson.
+    """
 
     platform: Platform
     portable: bool
+    board: str = ""
 
     @property
     def flavour(self) -> str:
@@ -34,7 +42,7 @@ class Machine:
         return self.platform.flavour.replace("_", "-")
 
 
-def machine_here(flavour: str = "auto", patience: float = PATIENCE) -> Machine:
+def machine_here(flavour: str = "auto", root: Path = Path("/"), patience: float = PATIENCE) -> Machine:
     """Return what can build engines here; raises FirstBootError when nothing can."""
     command = [*python(), "-m", "vultus_firstboot.machine", flavour]
     try:
@@ -53,7 +61,12 @@ def machine_here(flavour: str = "auto", patience: float = PATIENCE) -> Machine:
         raise FirstBootError(
             f'{problem}; to go on without engines write [run] device = "cpu" into vultus.toml'
         )
-    return Machine(Platform(**found["platform"]), found["portable"])
+    return Machine(Platform(**found["platform"]), found["portable"], _board(root))
+
+
+def _board(root: Path) -> str:
+    number = re.search(r"\d{4}-\d{4}", read_board(root).part_number or "")
+    return number[0] if number else ""
 
 
 def _found(flavour: str) -> dict[str, Any]:

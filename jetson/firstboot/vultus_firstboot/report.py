@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from vultus_firstboot.slots import Slot
 __all__ = ["Report"]
 
 ERROR, WARNING, INFO = 3, 4, 6  # priorities of syslog, as journald reads them ahead of a line
+RESERVE, ROOM = ".firstboot.reserve", 1 << 14
 
 
 class Report:
@@ -25,6 +27,8 @@ class Report:
         self._told = FirstBoot("building", started=time.time())
         self._share = 0.0
         self._deaf = False
+        self._reserve = file.with_name(RESERVE)
+        self._hold_reserve()
 
     def plan(self, total: int, slot: Slot) -> None:
         """Note how many steps there are and which slot is filled."""
@@ -52,15 +56,26 @@ class Report:
         """Tell that all is done."""
         told = self._told
         self._told = replace(told, state="ready", step="", done=told.total, detail=detail, slot=slot)
+        self._give_reserve()
         self._write()
         _line(f"first boot: ready: {detail}", INFO)
 
     def failed(self, why: str) -> None:
         """Tell that it failed and that the engines in use are those of before."""
         self._told = replace(self._told, state="failed", why=why)
+        self._give_reserve()
         self._write()
         for line in why.splitlines():
             _line(f"first boot: FAILED: {line}", ERROR)
+
+    def _hold_reserve(self) -> None:
+        """Keep some room, so that on a full disk the last word can still be written."""
+        with suppress(OSError):
+            self._reserve.write_bytes(b"\0" * ROOM)
+
+    def _give_reserve(self) -> None:
+        with suppress(OSError):
+            self._reserve.unlink(missing_ok=True)
 
     def _write(self) -> None:
         """Write the file; a disk that is full must not stop the work, which may need no more of it."""

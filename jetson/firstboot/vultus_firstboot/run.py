@@ -52,7 +52,7 @@ def first_boot(order: Order, report: Report, lock: int) -> None:
     if order.config.run.device == "cpu":
         report.ready(order.slots.current, 'nothing to build: the configuration says device = "cpu"')
         return
-    machine = machine_here(order.flavour)
+    machine = machine_here(order.flavour, order.root)
     wanted = wanted_engines(order.config, order.root, machine)
     platform = machine.platform
     report.say(
@@ -67,7 +67,10 @@ def first_boot(order: Order, report: Report, lock: int) -> None:
     report.plan(len(wanted) + 1, spare)
     timings = order.places.state / "timings.cache"
     work = Work(report, machine, timings, order.frames, lock)
-    _use(order, spare, _tested(order, spare, wanted, work), wanted, report)
+    filled = _tested(order, spare, wanted, work)
+    engines = {engine.file: engine.key for engine in wanted}
+    record = Record(installed_program(), engines, machine.board, time.time())
+    _use(order, spare, record, filled.said, report)
 
 
 def in_use(slots: Slots, slot: Slot, wanted: Sequence[Wanted], machine: Machine | None) -> str:
@@ -117,20 +120,18 @@ def _test(folder: Path, wanted: Sequence[Wanted], work: Work) -> None:
     work.test(folder, wanted)
 
 
-def _use(order: Order, slot: Slot, filled: Filled, wanted: Sequence[Wanted], report: Report) -> None:
+def _use(order: Order, slot: Slot, record: Record, said: str, report: Report) -> None:
     """Switch to a tested slot and say so; whatever goes wrong, the old one stays in use."""
     slots, before = order.slots, order.slots.current
-    engines = {engine.file: engine.key for engine in wanted}
-    slots.seal(slot, Record(installed_program(), engines, time.time()))
+    slots.seal(slot, record)
     slots.switch(slot)
     try:
-        _mark(order, slot, filled.said)
+        _mark(order, slot, said)
     except BaseException:
         slots.switch(before)
         raise
-    report.ready(
-        slot, f"{filled.said}; slot {slot} is in use" + (f", slot {before} is kept" if before else "")
-    )
+    kept = f", slot {before} is kept" if before else ""
+    report.ready(slot, f"{said}; slot {slot} is in use{kept}")
 
 
 def _mark(order: Order, slot: Slot, detail: str) -> None:

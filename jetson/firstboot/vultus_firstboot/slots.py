@@ -13,7 +13,7 @@ from vultus.errors import VultusError
 from vultus.service.files import read_json, write_json
 from vultus_firstboot import FirstBootError
 
-__all__ = ["Record", "Slot", "Slots"]
+__all__ = ["Record", "Slot", "Slots", "record_in"]
 
 Slot = Literal["a", "b"]
 
@@ -23,10 +23,15 @@ NEXT_LINK = ".current.new"
 
 @dataclass(frozen=True)
 class Record:
-    """What passed the self-test in a slot. program: which installed vultus tested it. engines: file -> key."""
+    """What passed the self-test in a slot, or in a copy of one that serves as a cache of prebuilt engines.
+
+    program: which installed vultus tested it. engines: file -> key. board: number of the module, such as 3767-0005;
+    empty where it tells none.
+    """
 
     program: str
     engines: dict[str, str] = field(default_factory=dict)
+    board: str = ""
     tested: float = 0.0
     schema: Literal[1] = 1
 
@@ -57,10 +62,7 @@ class Slots:
 
     def record(self, slot: Slot) -> Record | None:
         """Return what passed the self-test in a slot, None when nothing did."""
-        try:
-            return read_json(self.path(slot) / RECORD, Record)
-        except VultusError:
-            return None
+        return record_in(self.path(slot))
 
     def prepare(self, slot: Slot, keep: Collection[str]) -> None:
         """Make a slot ready to be filled: it holds nothing but the files to keep, and can be written.
@@ -99,6 +101,14 @@ class Slots:
             following.symlink_to(slot)
             os.replace(following, link)
         _sync(self.folder)
+
+
+def record_in(folder: Path) -> Record | None:
+    """Return what passed the self-test in a folder of engines, None where that is not told."""
+    try:
+        return read_json(folder / RECORD, Record)
+    except VultusError:
+        return None
 
 
 def _remove(entry: Path) -> None:
