@@ -180,7 +180,9 @@ def _entry(path: Path) -> str:
     if path.is_symlink():
         return f"link {os.readlink(path)}"
     rights = f"{path.stat().st_mode & 0o7777:o}"
-    return f"folder {rights}" if path.is_dir() else f"file {rights} {_sha256(path)}"
+    if not path.is_file():
+        return f"folder {rights}" if path.is_dir() else f"device {rights}"
+    return f"file {rights} {_sha256(path)}"
 
 
 def _sha256(path: Path) -> str:
