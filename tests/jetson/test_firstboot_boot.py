@@ -24,6 +24,7 @@ pytest.importorskip("cuda.bindings", reason="needs cuda-bindings")
 
 DETECTOR, FACE = NAMES
 FILES = sorted(f"{name}.engine{tail}" for name in NAMES for tail in ("", ".json"))
+WHOLE = sorted([*FILES, "origin.json", "slot.json"])
 ORIN = Platform("tensorrt", "10.3.0", "8.7", "Fake CUDA device 0", "13.0")
 
 
@@ -53,15 +54,16 @@ def used(booted: Board, tmp_path: Path) -> Board:
 
 
 def test_it_builds_tests_and_only_then_switches(booted: Board) -> None:
-    assert (booted.current, booted.files("a")) == ("a", sorted([*FILES, "slot.json"]))
+    assert (booted.current, booted.files("a")) == ("a", WHOLE)
     for name in NAMES:
         sidecar, _ = load_engine(booted.engines / "a" / f"{name}.engine", ORIN)
         assert sidecar.onnx == f"{name}.onnx"
     assert booted.told["state"] == "ready"
     assert (booted.told["slot"], booted.told["done"], booted.told["total"]) == ("a", 3, 3)
     assert json.loads(booted.ready.read_text())["slot"] == "a"
-    assert json.loads((booted.engines / "a" / "slot.json").read_text())["board"] == "3767-0005"
-    assert (booted.state / "timings.cache").read_bytes() == b"timings of this GPU"
+    origin = json.loads((booted.engines / "a" / "origin.json").read_text())
+    assert (origin["board"], origin["mode"]) == ("3767-0005", "MAXN_SUPER")
+    assert (booted.state / "timings-MAXN_SUPER.cache").read_bytes() == b"timings of this GPU"
 
 
 def test_the_journal_gets_plain_lines_with_rising_percent(booted: Board) -> None:
@@ -95,8 +97,8 @@ def test_a_failing_selftest_leaves_the_engines_of_before(used: Board) -> None:
     ended = used.boot("--rebuild", SPOIL=1)
     assert ended.code == 1
     assert "0 %, started" in ended.said, "it shall build though all fits"
-    assert (used.current, used.files("a")) == ("a", sorted([*FILES, "slot.json"]))
-    assert used.files("b") == [], "what failed shall not be taken for finished"
+    assert (used.current, used.files("a")) == ("a", WHOLE)
+    assert used.files("b") == ["origin.json"], "what failed shall not be taken for finished"
     assert used.ready.exists()
     assert used.told["state"] == "failed"
     assert used.told["why"].startswith(
@@ -114,8 +116,19 @@ def test_a_damaged_engine_is_renewed_in_the_other_slot(used: Board) -> None:
     assert ended.code == 0, ended.said
     assert f"{engine} is not used: {engine} is damaged" in ended.said
     assert "engines: 1 imported, 1 built; slot b is in use, slot a is kept" in ended.said
-    assert (used.current, used.files("b")) == ("b", sorted([*FILES, "slot.json"]))
-    assert used.files("a") == sorted([*FILES, "slot.json"])
+    assert (used.current, used.files("b")) == ("b", WHOLE)
+    assert used.files("a") == WHOLE
+
+
+def test_another_power_mode_builds_anew_when_it_is_asked_again(used: Board) -> None:
+    used.set_power_mode(0)
+    assert "the engines in use fit" in used.boot("--recheck").said, "below a root there is no machine to ask"
+    used.ready.unlink()
+    ended = used.boot(BOARD='{"build_error": "so that no time is spent"}')
+    why = "built in power mode MAXN_SUPER, this is 15W, where other kernels may be the fastest"
+    assert f"{used.engines / 'a' / DETECTOR}.engine is not used: {why}" in ended.said
+    assert "tiny-det: 0 %, started" in ended.said
+    assert (ended.code, used.current, used.files("b")) == (1, "a", ["origin.json"])
 
 
 def test_a_prebuilt_cache_is_imported_when_its_key_matches(board: Board, booted: Board) -> None:
@@ -124,8 +137,8 @@ def test_a_prebuilt_cache_is_imported_when_its_key_matches(board: Board, booted:
     )
     for folder in (board_of_another, key_of_another, here):
         shutil.copytree(booted.engines / "a", folder)
-    record = board_of_another / "slot.json"
-    record.write_text(record.read_text().replace("3767-0005", "3701-0005"))
+    origin = board_of_another / "origin.json"
+    origin.write_text(origin.read_text().replace("3767-0005", "3701-0005"))
     for path in key_of_another.glob("*.engine.json"):
         path.write_text(path.read_text().replace(json.loads(path.read_text())["key"], "2" * 64))
     ended = board.boot()
@@ -134,7 +147,7 @@ def test_a_prebuilt_cache_is_imported_when_its_key_matches(board: Board, booted:
     for folder, why in (
         (
             board_of_another,
-            "it was built on a module 3701-0005, this is 3767-0005; its kernels were timed there",
+            "built on module 3701-0005, this is 3767-0005, where other kernels may be the fastest",
         ),
         (key_of_another, "the engine there is of another model, profile, GPU or options"),
     ):
@@ -234,7 +247,7 @@ def test_sigterm_stops_it_with_its_children_and_another_cannot_start_beside_it(b
     assert first.returncode == 1
     assert "FAILED: stopped by SIGTERM; it goes on where it was when it is started again" in said
     assert board.told["why"].startswith("stopped by SIGTERM")
-    assert board.files("a") == []
+    assert board.files("a") == ["origin.json"]
     with pytest.raises(ProcessLookupError):
         os.killpg(first.pid, 0)
 
@@ -288,7 +301,7 @@ def test_a_full_disk_is_told_before_anything_is_built(board: Board) -> None:
         assert ended.code == 1
         said = r"/a has [01]\.\d MiB free, its engines may need 1\d\.\d MiB; make room there; no engines are in use"
         assert re.search(said, board.told["why"])
-        assert (board.current, board.files("a")) == (None, [])
+        assert (board.current, board.files("a")) == (None, ["origin.json"])
 
 
 def test_a_disk_that_fills_up_while_it_builds_is_told_and_leaves_nothing_behind(board: Board) -> None:
@@ -301,7 +314,7 @@ def test_a_disk_that_fills_up_while_it_builds_is_told_and_leaves_nothing_behind(
         assert (board.told["state"], board.told["step"]) == ("failed", DETECTOR)
         assert "tiny-det cannot be built: its exit status is 1" in board.told["why"]
         assert "No space left on device" in board.told["why"]
-        assert (board.current, board.files("a")) == (None, [])
+        assert (board.current, board.files("a")) == (None, ["origin.json"])
 
 
 def fill_up(path: Path) -> None:

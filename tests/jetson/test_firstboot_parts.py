@@ -17,7 +17,7 @@ from pathlib import Path
 from vultus_firstboot import FirstBootError
 from vultus_firstboot.alone import alone, refuse_foreign
 from vultus_firstboot.child import ended, heard
-from vultus_firstboot.slots import Slots
+from vultus_firstboot.slots import Origin, Slots
 folder = Path(sys.argv[1])
 
 def told(call, *arguments):
@@ -130,8 +130,26 @@ slots, slot = Slots(folder), folder / "a"
 (slot / "sub").mkdir(parents=True)
 for name in ("x.engine", "x.engine.json", ".y.engine.part", "slot.json", "sub/file"):
     (slot / name).write_text("{}")
-slots.prepare("a", ["x.engine", "x.engine.json"])
+slots.prepare("a", ["x.engine", "x.engine.json"], Origin("3767-0005", "15W"))
 print(sorted(os.listdir(slot)), slots.record("a"))
 """,
     )
-    assert said == "['x.engine', 'x.engine.json'] None\n"
+    assert said == "['origin.json', 'x.engine', 'x.engine.json'] None\n"
+
+
+def test_an_origin_is_compared_as_far_as_it_is_told(tmp_path: Path) -> None:
+    said = run(
+        tmp_path,
+        """
+for there, here in (("", "15W"), ("15W", ""), ("15W", "15W"), ("15W", "7W")):
+    print(Origin("3767-0005", there).differs("3767-0005", here) or "fits")
+print(Origin("3767-0005").differs("3701-0005", ""))
+""",
+    )
+    assert said.splitlines() == [
+        "fits",
+        "fits",
+        "fits",
+        "built in power mode 15W, this is 7W, where other kernels may be the fastest",
+        "built on module 3767-0005, this is 3701-0005, where other kernels may be the fastest",
+    ]

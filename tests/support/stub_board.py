@@ -19,6 +19,7 @@ from typing import Any
 
 import tiny
 from fake_cuda import fake_environment
+from recorded_boards import unpack
 from shim import shim_library
 
 __all__ = ["CONFIG", "FIRSTBOOT", "NAMES", "Board", "Ended"]
@@ -69,10 +70,12 @@ class Board:
         self.models.mkdir(parents=True)
         tiny.save_detector(self.models / f"{NAMES[0]}.onnx")
         tiny.save_face_network(self.models / f"{NAMES[1]}.onnx")
-        tree = self.root / "proc/device-tree"
-        tree.mkdir(parents=True)
-        (tree / "compatible").write_text("nvidia,p3768-0000+p3767-0005\0nvidia,p3767-0005\0nvidia,tegra234\0")
+        unpack("orin-nano-jp6", self.root)
         self.configure(CONFIG)
+
+    def set_power_mode(self, number: int) -> None:
+        """Let nvpmodel have set another mode: 15W, 25W, MAXN_SUPER, which is the first, or 7W, from 0 on."""
+        (self.root / "var/lib/nvpmodel/status").write_text(f"pmode:{number:04}\n")
 
     def with_packages(self, folder: Path) -> None:
         """Let Python find the packages of a folder ahead of all others."""

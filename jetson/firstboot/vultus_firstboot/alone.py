@@ -17,7 +17,7 @@ from vultus_firstboot import FirstBootError, Stopped
 __all__ = ["alone", "refuse_foreign", "remove_leftovers", "stoppable"]
 
 LOCK = ".firstboot.lock"
-LEFTOVERS = (".firstboot.json.*", ".firstboot.reserve", ".ready.*", ".timings.cache.*")
+LEFTOVERS = (".firstboot.json.*", ".firstboot.reserve", ".ready.*", ".timings-*.cache.*")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vultus.engines.sidecar import Sidecar, sidecar_path
 from vultus_firstboot import FirstBootError
-from vultus_firstboot.slots import record_in
+from vultus_firstboot.slots import origin_in
 from vultus_firstboot.wanted import Wanted, adopt, fitting, sources_of
 from vultus_firstboot.work import Work
 
@@ -37,7 +37,9 @@ class Filled:
 
 def kept_files(slot: Path, wanted: Sequence[Wanted], work: Work) -> list[str]:
     """Return the files of a slot that are finished engines of those wanted, left by a run that broke off."""
-    files = []
+    files: list[str] = []
+    if origin_in(slot).differs(work.machine.board, work.machine.mode):
+        return files
     for engine in wanted:
         path = slot / engine.file
         if fitting(path, engine, work.machine)[0]:
@@ -82,21 +84,13 @@ def _imported(slot: Path, engine: Wanted, done: int, folders: Sequence[Path], wo
     for folder in folders:
         for source in sources_of(folder, engine):
             work.report.step("importing", engine.name, done, f"from {source.parent}")
-            why = _other_board(source.parent, work.machine.board)
+            why = origin_in(source.parent).differs(work.machine.board, work.machine.mode)
             if not why:
                 sidecar, why = adopt(source, slot, engine, work.machine)
                 if sidecar:
                     return sidecar
             work.report.say(f"{source} is not used: {why}")
     return None
-
-
-def _other_board(folder: Path, here: str) -> str:
-    """Return why engines of a folder are not for this board, as far as both are told; empty when they may be."""
-    record = record_in(folder)
-    if record is None or not (record.board and here) or record.board == here:
-        return ""
-    return f"it was built on a module {record.board}, this is {here}; its kernels were timed there"
 
 
 def _built(slot: Path, engine: Wanted, done: int, work: Work) -> Sidecar:

@@ -28,13 +28,15 @@ PATIENCE = 120.0  # seconds; the first look at a GPU after a cold start is slow
 class Machine:
     """TensorRT, the GPU and the board.
 
-    portable: whether engines are built for a list of GPUs, this one among them. board: number of the module, such
-    as 3767-0005, since the driver calls the GPUs of all Orin modules by one name; empty off a Jetson.
+    portable: whether engines are built for a list of GPUs, this one among them, without timing kernels.
+    board: number of the module, such as 3767-0005, since the driver calls the GPUs of all Orin modules by one name.
+    mode: power mode in which kernels are timed, such as 15W. Both are empty where nothing tells them.
     """
 
     platform: Platform
     portable: bool
     board: str = ""
+    mode: str = ""
 
     @property
     def flavour(self) -> str:
@@ -61,12 +63,15 @@ def machine_here(flavour: str = "auto", root: Path = Path("/"), patience: float 
         raise FirstBootError(
             f'{problem}; to go on without engines write [run] device = "cpu" into vultus.toml'
         )
-    return Machine(Platform(**found["platform"]), found["portable"], _board(root))
+    return Machine(Platform(**found["platform"]), found["portable"], *_board(root))
 
 
-def _board(root: Path) -> str:
-    number = re.search(r"\d{4}-\d{4}", read_board(root).part_number or "")
-    return number[0] if number else ""
+def _board(root: Path) -> tuple[str, str]:
+    """Return number of the module and name of the power mode, empty where they are not told."""
+    board = read_board(root)
+    number = re.search(r"\d{4}-\d{4}", board.part_number or "")
+    mode = (board.mode.name or str(board.mode.id)) if board.mode else ""
+    return number[0] if number else "", mode
 
 
 def _found(flavour: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from vultus.service.places import Places
 from vultus_firstboot.fill import Filled, fill, kept_files, refuse_full_disk
 from vultus_firstboot.machine import Machine, machine_here
 from vultus_firstboot.report import WARNING, Report
-from vultus_firstboot.slots import Record, Slot, Slots
+from vultus_firstboot.slots import Origin, Record, Slot, Slots, origin_in
 from vultus_firstboot.wanted import Wanted, fitting, wanted_engines
 from vultus_firstboot.work import SelfTestFailed, Work
 
@@ -65,11 +66,12 @@ def first_boot(order: Order, report: Report, lock: int) -> None:
         return
     spare = order.slots.spare
     report.plan(len(wanted) + 1, spare)
-    timings = order.places.state / "timings.cache"
+    # Kernels are timed anew in each power mode.
+    timings = order.places.state / f"timings-{re.sub('[^A-Za-z0-9]', '_', machine.mode) or 'usual'}.cache"
     work = Work(report, machine, timings, order.frames, lock)
     filled = _tested(order, spare, wanted, work)
     engines = {engine.file: engine.key for engine in wanted}
-    record = Record(installed_program(), engines, machine.board, time.time())
+    record = Record(installed_program(), engines, time.time())
     _use(order, spare, record, filled.said, report)
 
 
@@ -82,6 +84,8 @@ def in_use(slots: Slots, slot: Slot, wanted: Sequence[Wanted], machine: Machine 
         return f"the engines of slot {slot} were tested by another vultus: {record.program}"
     if sorted(record.engines) != sorted(engine.file for engine in wanted):
         return f"slot {slot} holds {', '.join(sorted(record.engines)) or 'none'}, the configuration asks for others"
+    if machine and (why := origin_in(slots.path(slot)).differs(machine.board, machine.mode)):
+        return f"the engines of slot {slot} were {why}"
     for engine in wanted:
         sidecar, why = fitting(slots.path(slot) / engine.file, engine, machine)
         if sidecar is None:
@@ -92,11 +96,12 @@ def in_use(slots: Slots, slot: Slot, wanted: Sequence[Wanted], machine: Machine 
 def _tested(order: Order, spare: Slot, wanted: Sequence[Wanted], work: Work) -> Filled:
     """Fill the spare slot with engines that pass the self-test; where those from elsewhere fail, build them all."""
     slots, folder = order.slots, order.slots.path(spare)
+    origin = Origin(work.machine.board, work.machine.mode)
     keep = [] if order.rebuild else kept_files(folder, wanted, work)
-    slots.prepare(spare, keep)
+    slots.prepare(spare, keep, origin)
     refuse_full_disk(folder, wanted, keep)
     if order.rebuild:
-        work.timings.unlink(missing_ok=True)  # timed in another power mode, perhaps
+        work.timings.unlink(missing_ok=True)
     others = [] if order.rebuild else [*order.caches, *([slots.path(slots.current)] if slots.current else [])]
     try:
         filled = fill(folder, wanted, others, work)
@@ -106,11 +111,11 @@ def _tested(order: Order, spare: Slot, wanted: Sequence[Wanted], work: Work) -> 
             if filled.built == len(wanted):
                 raise
             work.report.say(f"{error}; all engines are built anew", level=WARNING)
-            slots.prepare(spare, [])
+            slots.prepare(spare, [], origin)
             filled = fill(folder, wanted, [], work)
             _test(folder, wanted, work)
     except SelfTestFailed:
-        slots.prepare(spare, [])  # the next boot shall not find these finished
+        slots.prepare(spare, [], origin)  # the next boot shall not find these finished
         raise
     return filled
 

@@ -9,29 +9,41 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from vultus.errors import VultusError
+from vultus.errors import SinkError, VultusError
 from vultus.service.files import read_json, write_json
 from vultus_firstboot import FirstBootError
 
-__all__ = ["Record", "Slot", "Slots", "record_in"]
+__all__ = ["Origin", "Record", "Slot", "Slots", "origin_in"]
 
 Slot = Literal["a", "b"]
 
 RECORD = "slot.json"
+ORIGIN = "origin.json"
 NEXT_LINK = ".current.new"
 
 
 @dataclass(frozen=True)
-class Record:
-    """What passed the self-test in a slot, or in a copy of one that serves as a cache of prebuilt engines.
+class Origin:
+    """Where the kernels of a slot's engines were timed; written before the first of them. See `Machine`."""
 
-    program: which installed vultus tested it. engines: file -> key. board: number of the module, such as 3767-0005;
-    empty where it tells none.
-    """
+    board: str = ""
+    mode: str = ""
+    schema: Literal[1] = 1
+
+    def differs(self, board: str, mode: str) -> str:
+        """Return why engines from there are not those to build here, as far as both tell; empty when they may be."""
+        for what, there, here in (("on module", self.board, board), ("in power mode", self.mode, mode)):
+            if there and here and there != here:
+                return f"built {what} {there}, this is {here}, where other kernels may be the fastest"
+        return ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What passed the self-test in a slot. program: which installed vultus tested it. engines: file -> key."""
 
     program: str
     engines: dict[str, str] = field(default_factory=dict)
-    board: str = ""
     tested: float = 0.0
     schema: Literal[1] = 1
 
@@ -62,10 +74,13 @@ class Slots:
 
     def record(self, slot: Slot) -> Record | None:
         """Return what passed the self-test in a slot, None when nothing did."""
-        return record_in(self.path(slot))
+        try:
+            return read_json(self.path(slot) / RECORD, Record)
+        except VultusError:
+            return None
 
-    def prepare(self, slot: Slot, keep: Collection[str]) -> None:
-        """Make a slot ready to be filled: it holds nothing but the files to keep, and can be written.
+    def prepare(self, slot: Slot, keep: Collection[str], origin: Origin) -> None:
+        """Make a slot ready to be filled: it holds nothing but the files to keep and its origin, and can be written.
 
         Raises FirstBootError when it cannot be written.
         """
@@ -78,12 +93,12 @@ class Slots:
             for entry in folder.iterdir():
                 if entry.name not in keep:
                     _remove(entry)
-            probe = folder / ".writable"
-            probe.write_bytes(b"")
-            probe.unlink()
-        except OSError as error:
+            write_json(folder / ORIGIN, origin)
+        except (OSError, SinkError) as error:
+            cause = error.__cause__ if isinstance(error, SinkError) else error
             raise FirstBootError(
-                f"cannot write to {folder}: {error.strerror}; engines need a folder that lasts and can be written"
+                f"cannot write to {folder}: {getattr(cause, 'strerror', error)}; engines need a folder that lasts "
+                "and can be written"
             ) from error
 
     def seal(self, slot: Slot, record: Record) -> None:
@@ -103,12 +118,12 @@ class Slots:
         _sync(self.folder)
 
 
-def record_in(folder: Path) -> Record | None:
-    """Return what passed the self-test in a folder of engines, None where that is not told."""
+def origin_in(folder: Path) -> Origin:
+    """Return where the engines of a folder come from; an empty one where that is not told."""
     try:
-        return read_json(folder / RECORD, Record)
+        return read_json(folder / ORIGIN, Origin) or Origin()
     except VultusError:
-        return None
+        return Origin()
 
 
 def _remove(entry: Path) -> None:
