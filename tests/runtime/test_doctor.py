@@ -121,6 +121,12 @@ def test_a_driver_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Mon
     assert probe("driver", patience=1) == {"problem": "looking at the driver did not end within 1 s"}
 
 
+def test_an_interpreter_that_cannot_be_started_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    problem = "/nowhere/python cannot be started to look at the driver: No such file or directory"
+    assert probe("driver") == {"problem": problem}
+
+
 @pytest.mark.parametrize(
     ("major", "number", "version", "status"),
     [

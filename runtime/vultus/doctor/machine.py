@@ -47,12 +47,14 @@ def probe(what: str, patience: float = PATIENCE) -> dict[str, Any]:
     command = [sys.executable, *(["-m", "vultus.doctor.device"] if what == "device" else [str(PROBE), what])]
     try:
         done = subprocess.run(command, capture_output=True, timeout=patience)
-        found: dict[str, Any] = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
         return {"problem": f"looking at the {what} did not end within {patience:.0f} s"}
-    except (OSError, ValueError):
+    except OSError as error:
+        return {"problem": f"{sys.executable} cannot be started to look at the {what}: {error.strerror}"}
+    try:
+        return dict(json.loads(done.stdout))
+    except ValueError:
         return {"problem": f"looking at the {what} crashed (exit status {done.returncode})"}
-    return found
 
 
 def gpu_checks() -> list[Check]:
