@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,12 @@ def subcommand(words: list[str]) -> list[str]:
     return names
 
 
+@cache
+def helped(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    """Ask a command for its help, once for all lines of the docs that name it."""
+    return subprocess.run([*command, "--help"], capture_output=True, text=True, cwd=ROOT, check=False)
+
+
 def test_commands_are_read_out_of_console_blocks() -> None:
     text = "```console\n$ cd x && scripts/demo   # note\nout\n$ find . | vultus run - --json -\n```\n```sh\n$ no\n```\n"
     assert commands_of(text) == ["cd x", "scripts/demo", "find .", "vultus run - --json -"]
@@ -73,9 +80,9 @@ def test_programs_have_help_for_what_is_named(command: str) -> None:
     program, *words = shlex.split(command)
     path = Path(sys.executable).with_name(program)
     assert path.exists(), f"{program} is not installed beside {sys.executable}"
-    helped = subprocess.run([path, *subcommand(words), "--help"], capture_output=True, text=True, check=False)
-    assert helped.returncode == 0, helped.stderr
-    shown = re.sub(r"\x1b\[[0-9;]*m", "", helped.stdout)
+    done = helped(path, *subcommand(words))
+    assert done.returncode == 0, done.stderr
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
     options = [word.split("=")[0] for word in words if word.startswith("--") and word != "--help"]
     assert [option for option in options if option not in shown] == []
 
@@ -88,9 +95,7 @@ def test_python_commands_have_help(command: str) -> None:
         assert importlib.util.find_spec(words[1]), f"{words[1]} cannot be imported"
     else:
         assert (ROOT / words[0]).is_file()
-    done = subprocess.run(
-        [sys.executable, *start, "--help"], capture_output=True, text=True, cwd=ROOT, check=False
-    )
+    done = helped(sys.executable, *start)
     assert done.returncode == 0, done.stderr
 
 
