@@ -5,8 +5,8 @@
     python benchmarks/tables.py --check    # exit 1 and name every file that differs
 
 A text takes a table between <!-- table:NAME --> and <!-- /table:NAME -->; names: accuracy, accuracy-full, cpu,
-cpu-cost, gpu, models, peers, peers-full, precision, ablation-NAME for each of benchmarks/ablations.py. The plots
-docs/peers.svg and docs/cpu.svg are made from peers.json and cpu-cost.json as well.
+cpu-cost, gpu, jetson-footprint, models, peers, peers-full, precision, ablation-NAME for each of
+benchmarks/ablations.py. The plots docs/peers.svg and docs/cpu.svg are made from peers.json and cpu-cost.json as well.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from harness.cards import card, facts_from, stale_results
 from harness.cpu_plot import cpu_plot
 from harness.cpu_table import Cpu, cost_table, cpu_results, cpu_table
 from harness.gpu_table import gpu_table
+from harness.jetson_table import jetson_table
 from harness.markdown import full_table, replace_tables, short_table, table
 from harness.network_size import network_size
 from harness.peers_plot import peers_plot
@@ -98,14 +99,19 @@ def _documents(
         "cpu": lambda: cpu_table(cpu),
         "cpu-cost": lambda: cost_table(cpu),
         "gpu": lambda: gpu_table(gpus),
+        "jetson-footprint": lambda: jetson_table(
+            _single(root / "benchmarks" / "results" / "jetson-footprint.json")
+        ),
         "models": lambda: models_table(models),
         "peers": lambda: peers_table(peers),
         "peers-full": lambda: full_peers_table(peers),
         "precision": lambda: precision_table(precision),
         **_ablations(root / "benchmarks" / "results"),
     }
-    pages = [path for path in (root / "README.md", *sorted((root / "docs").glob("*.md"))) if path.exists()]
-    texts = {path: replace_tables(path.read_text("utf-8"), tables, path.name) for path in pages}
+    pages = (root / "README.md", root / "jetson" / "README.md", *sorted((root / "docs").glob("*.md")))
+    texts = {
+        path: replace_tables(path.read_text("utf-8"), tables, path.name) for path in pages if path.exists()
+    }
     plots: dict[str, tuple[str, Callable[[], str]]] = {
         "peers.md": ("peers.svg", lambda: peers_plot(peers)),
         "benchmarks.md": ("cpu.svg", lambda: cpu_plot(cpu.cost if cpu else None)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,11 +14,14 @@ from typing import Any
 from harness.provenance import REPOSITORY
 from vultus.errors import InputError
 
-__all__ = ["BLOCK", "measured_platform", "on_disk"]
+__all__ = ["BLOCK", "UNCOMPILED", "measured_platform", "on_disk"]
 
 JETSON = REPOSITORY / "jetson"
 BLOCK = 4096
 """Bytes in which ext4 gives room to a file."""
+
+UNCOMPILED = "/(pygments|vultus_models|distutils|testing|tests)/"
+"""Folders that the first boot does not compile, as its unit names them."""
 
 
 def measured_platform(platform: str, tree: Path | None = None, overlay: Path | None = None) -> dict[str, Any]:
@@ -57,7 +61,7 @@ def _bytecode(tree: Path, copy: Path) -> int:
         target = copy / path.relative_to(tree)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-    compileall.compile_dir(copy, quiet=2)
+    compileall.compile_dir(copy, quiet=2, rx=re.compile(UNCOMPILED))
     return sum(-(-path.stat().st_size // BLOCK) * BLOCK for path in copy.rglob("*.pyc"))
 
 
