@@ -22,7 +22,7 @@ def test_it_goes_on_after_every_cut(tmp_path: Path) -> None:
     board = Board(tmp_path / "root")
     board.furnish()
 
-    board.cut_when(board.at(DETECTOR, detail="17 %"), PAUSE=0.1)  # while TensorRT builds
+    board.cut_when(board.at(DETECTOR, detail="17 %"), **board.hold(DETECTOR))  # while TensorRT builds
     assert (board.current, board.ready.exists(), board.files("a")) == (None, False, ["origin.json"])
 
     assert (
@@ -31,13 +31,14 @@ def test_it_goes_on_after_every_cut(tmp_path: Path) -> None:
     assert f"{DETECTOR}.engine" in board.files("a")
     assert f"{DETECTOR}.engine.json" not in board.files("a")
 
-    board.cut_when(board.at(FACE), PAUSE=0.1)  # the first engine is whole by now
+    board.cut_when(board.at(FACE), **board.hold(FACE))  # the first engine is whole by now
     ended = board.boot(CUT=f"os.rename */{FACE}.engine")  # before the second one is in its place
     assert ended.code == -9
     assert f"{DETECTOR}: finished before" in ended.said
     assert [name for name in board.files("a") if name.startswith(f".{FACE}.engine.")], "half-written"
 
-    board.cut_when(board.at("selftest", "selftest"))
+    ended = board.boot(CUT="import vultus.selftest.reference")  # in the self-test, after the kernels
+    assert (ended.code, board.told["state"]) == (-9, "selftest")
     assert (board.current, board.ready.exists()) == (None, False)
 
     ended = board.boot(CUT="os.rename */ready")  # all is done but the marker

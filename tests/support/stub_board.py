@@ -109,6 +109,15 @@ class Board:
         """Return the names of all files of a slot."""
         return sorted(path.name for path in (self.engines / slot).iterdir())
 
+    def hold(self, name: str) -> dict[str, str]:
+        """Return the stub's setting that keeps the build of a model at 17 % until `go_on`."""
+        (self.root / "hold").touch()
+        return {"HOLD": f"{name} {self.root / 'hold'}"}
+
+    def go_on(self) -> None:
+        """Let held builds go on."""
+        (self.root / "hold").unlink()
+
     def start(self, *arguments: str, **stub: object) -> subprocess.Popen[str]:
         """Start the first boot in a process group of its own; stub: PAUSE, CUT and so on, see stub_tensorrt."""
         settings = {f"VULTUS_STUB_{name}": str(value) for name, value in stub.items()}

@@ -60,10 +60,19 @@ def first_boot(order: Order, report: Report, lock: int) -> None:
         f"{platform.flavour} {platform.version}, {platform.device or 'GPU'} {platform.compute_capability}"
     )
     used = order.slots.current
-    if used and not order.rebuild and not in_use(order.slots, used, wanted, machine):
-        _mark(order, used, f"slot {used} is in use, tested and fits")
-        report.ready(used, f"slot {used} is in use, tested and fits")
-        return
+    if used and not order.rebuild:
+        why = in_use(order.slots, used, wanted, machine)
+        if not why:
+            _mark(order, used, f"slot {used} is in use, tested and fits")
+            report.ready(used, f"slot {used} is in use, tested and fits")
+            return
+        report.say(f"{why}, so slot {order.slots.spare} is filled")
+    _fill_and_use(order, wanted, machine, report, lock)
+
+
+def _fill_and_use(
+    order: Order, wanted: Sequence[Wanted], machine: Machine, report: Report, lock: int
+) -> None:
     spare = order.slots.spare
     report.plan(len(wanted) + 1, spare)
     # Kernels are timed anew in each power mode.
@@ -102,27 +111,34 @@ def _tested(order: Order, spare: Slot, wanted: Sequence[Wanted], work: Work) -> 
     refuse_full_disk(folder, wanted, keep)
     if order.rebuild:
         work.timings.unlink(missing_ok=True)
-    others = [] if order.rebuild else [*order.caches, *([slots.path(slots.current)] if slots.current else [])]
-    try:
-        filled = fill(folder, wanted, others, work)
-        try:
-            _test(folder, wanted, work)
-        except SelfTestFailed as error:
-            if filled.built == len(wanted):
-                raise
-            work.report.say(f"{error}; all engines are built anew", level=WARNING)
-            slots.prepare(spare, [], origin)
-            filled = fill(folder, wanted, [], work)
-            _test(folder, wanted, work)
-    except SelfTestFailed:
+    filled = fill(folder, wanted, _elsewhere(order), work)
+    fault = _fault(folder, wanted, work)
+    if fault and filled.built < len(wanted):
+        work.report.say(f"{fault}; all engines are built anew", level=WARNING)
+        slots.prepare(spare, [], origin)
+        filled = fill(folder, wanted, [], work)
+        fault = _fault(folder, wanted, work)
+    if fault:
         slots.prepare(spare, [], origin)  # the next boot shall not find these finished
-        raise
+        raise fault
     return filled
 
 
-def _test(folder: Path, wanted: Sequence[Wanted], work: Work) -> None:
+def _elsewhere(order: Order) -> list[Path]:
+    """Return the folders in which finished engines may be: the caches, and the slot in use."""
+    used = order.slots.current
+    if order.rebuild:
+        return []
+    return [*order.caches, *([order.slots.path(used)] if used else [])]
+
+
+def _fault(folder: Path, wanted: Sequence[Wanted], work: Work) -> SelfTestFailed | None:
     work.report.step("selftest", "selftest", len(wanted), "started")
-    work.test(folder, wanted)
+    try:
+        work.test(folder, wanted)
+    except SelfTestFailed as error:
+        return error
+    return None
 
 
 def _use(order: Order, slot: Slot, record: Record, said: str, report: Report) -> None:

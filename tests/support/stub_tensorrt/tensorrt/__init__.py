@@ -11,6 +11,7 @@ from typing import Any
 import recorded_tensorrt
 
 PAUSE = float(os.environ.get("VULTUS_STUB_PAUSE", "0"))
+HELD, _, HOLD = os.environ.get("VULTUS_STUB_HOLD", "").partition(" ")
 
 
 class Slowly:
@@ -20,8 +21,11 @@ class Slowly:
         self._monitor = monitor
 
     def step_complete(self, name: str, step: int) -> Any:
+        goes_on = self._monitor.step_complete(name, step)
         time.sleep(PAUSE)
-        return self._monitor.step_complete(name, step)
+        while HOLD and any(HELD in argument for argument in sys.argv) and os.path.exists(HOLD):
+            time.sleep(0.02)
+        return goes_on
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._monitor, name)
@@ -55,7 +59,7 @@ def stub() -> Any:
     board = json.loads(os.environ.get("VULTUS_STUB_BOARD", "{}"))
     trt = recorded_tensorrt.module(os.environ.get("VULTUS_STUB_VERSION", "10.3.0"), **board)
     spoil(trt)
-    if PAUSE:
+    if PAUSE or HOLD:
         slow_down()
     return trt
 
