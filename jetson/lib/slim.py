@@ -70,14 +70,14 @@ def compact(data: bytes) -> bytes:
     Returns:
         The smaller file; `data` where it is none of these, or holds headers that no loaded segment covers.
     """
-    if data[:6] != b"\x7fELF\x02\x01":
+    if data[:6] != b"\x7fELF\x02\x01" or len(data) < HEADER.size:
         return data
     header = list(HEADER.unpack_from(data))
     segments = _segments(data, tuple(header))
     loads = [segment for segment in segments if segment[0] == LOAD and segment[5]]
     moves = _moves(loads)
     table = _moved(header[5], header[10] * SEGMENT.size, moves)
-    if table is None or moves[0][:1] != (0,):
+    if table is None or moves[0][0] != 0:
         return data
     for segment in segments:
         place = _moved(segment[2], segment[5], moves) if segment[5] else 0

@@ -62,7 +62,7 @@ def _base() -> Path:
             "--arch=arm64",
             f"--include={PACKAGES}",
             "bookworm",
-            partial,
+            str(partial),
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
