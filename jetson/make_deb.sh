@@ -54,7 +54,7 @@ pack_deb() {
     find "$tree" ! -type l -exec chmod u=rwX,go=rX {} +
     find "$tree" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
     # One thread: the number of threads would be seen in the bytes.
-    dpkg-deb --root-owner-group -Zxz -z3 --threads-max=1 --build "$tree" "$file" >/dev/null
+    dpkg-deb --root-owner-group -Zzstd -z9 --threads-max=1 --build "$tree" "$file" >/dev/null
     say "$file: $(stat -c %s "$file") bytes"
 }
 

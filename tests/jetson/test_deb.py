@@ -16,7 +16,7 @@ UNITS = ("vultus-firstboot.service", "vultus.service")
 
 
 def packages(tree: Path, out: Path, platform: str = "jetpack-6.2") -> subprocess.CompletedProcess[str]:
-    need("dpkg-deb", "xz")
+    need("dpkg-deb")
     environment = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH}
     return called(
         [JETSON / "make_deb.sh", "--platform", platform, "--staging", tree, "--out", out], environment

@@ -45,7 +45,7 @@ def test_whatever_is_not_of_this_repository_is_marked() -> None:
 
 
 def test_lines_for_a_host_run_in_their_order(tmp_path: Path) -> None:
-    need("dpkg-deb", "systemd-sysusers", "tar", "xz", "zstd")
+    need("dpkg-deb", "systemd-sysusers", "tar", "zstd")
     need_root()
     kit = make_kit(tmp_path)
     for name in ("make_overlay.sh", "apply_overlay.sh", "make_deb.sh"):
