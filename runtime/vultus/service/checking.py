@@ -6,9 +6,10 @@ from pathlib import Path
 
 from vultus.errors import VultusError
 from vultus.onnxfile import spec_from_onnx
-from vultus.service.config import Config, ConfigError, Problem, read_config
+from vultus.service.config import Config, ConfigError, Problem
 from vultus.service.lines import line_of
 from vultus.service.models import MissingModel, model_files
+from vultus.service.reading import read_config
 
 __all__ = ["checked_config"]
 

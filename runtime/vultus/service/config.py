@@ -5,10 +5,8 @@ Every value says in one clause what it takes; `vultus.service.reading` holds a f
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from vultus.errors import InputError
@@ -24,7 +22,6 @@ __all__ = [
     "Problem",
     "Run",
     "Source",
-    "read_config",
 ]
 
 CONFIG_SCHEMA = 1
@@ -157,18 +154,3 @@ class Config:
     health: Health = field(default_factory=Health)
     schema: int = CONFIG_SCHEMA
     sha256: str = ""
-
-
-def read_config(path: Path) -> Config:
-    """Read and check a configuration; every problem in it is found at once.
-
-    Raises ConfigError when it cannot be read or does not hold what is expected.
-    """
-    from vultus.service.reading import config_from_text
-
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        said = f"cannot be read: {error.strerror}; make it, or name another file"
-        raise ConfigError(str(path), [Problem(0, "", said)]) from error
-    return config_from_text(data, str(path), hashlib.sha256(data).hexdigest())

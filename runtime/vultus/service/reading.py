@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, fields
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from vultus.service.config import (
@@ -28,7 +30,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["config_from_text"]
+__all__ = ["config_from_text", "read_config"]
 
 T = TypeVar("T")
 Place = tuple[str | int, ...]
@@ -37,6 +39,19 @@ Place = tuple[str | int, ...]
 TABLES: dict[str, type] = {"source": Source, "models": Models, "run": Run, "output": Output, "health": Health}
 WAYS = ("path", "url", "gstreamer")
 _AT = re.compile(r" ?\(at line (\d+), column (\d+)\)| ?\(at end of document\)")
+
+
+def read_config(path: Path) -> Config:
+    """Read and check a configuration; every problem in it is found at once.
+
+    Raises ConfigError when it cannot be read or does not hold what is expected.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        said = f"cannot be read: {error.strerror}; make it, or name another file"
+        raise ConfigError(str(path), [Problem(0, "", said)]) from error
+    return config_from_text(data, str(path), hashlib.sha256(data).hexdigest())
 
 
 def config_from_text(data: bytes, where: str, sha256: str = "") -> Config:

@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from vultus.cli import app
-from vultus.service.config import Config, ConfigError, Health, Models, Output, Run, Source, read_config
+from vultus.service.config import Config, ConfigError, Health, Models, Output, Run, Source
 from vultus.service.lines import line_of
 from vultus.service.models import MissingModel, model_files
-from vultus.service.reading import config_from_text
+from vultus.service.reading import config_from_text, read_config
 from vultus.types import ATTRIBUTES
 from vultus.zoo import default_models
 
