@@ -115,6 +115,13 @@ find_wheels() {
     target_options
 }
 
+# find_models: a bundle that is whole, and a place for it.
+find_models() {
+    MODELS=$(realpath "$MODELS")
+    check_models "$MODELS"
+    check_models_link
+}
+
 # check_root: nothing else manages /opt/vultus here, and there is room.
 check_root() {
     local need free below=$ROOT/
@@ -231,7 +238,7 @@ main() {
     find_platform
     find_python
     find_wheels
-    [[ -z $MODELS ]] || { MODELS=$(realpath "$MODELS"); check_models "$MODELS"; }
+    [[ -z $MODELS ]] || find_models
     check_root
     install
 }

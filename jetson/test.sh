@@ -7,7 +7,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$HERE/lib/say.sh"
 
 # What the tests use beside Python; each test says what it lacks and is skipped then.
-PACKAGES=(shellcheck mmdebstrap qemu-user-static gcc libc6-dev zstd dpkg-dev systemd)
+PACKAGES=(shellcheck mmdebstrap qemu-user-static gcc g++ libc6-dev g++-aarch64-linux-gnu zstd dpkg-dev systemd)
 
 usage() {
     cat <<'END'

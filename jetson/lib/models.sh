@@ -9,6 +9,12 @@ check_models() {
         "the files named above, unchanged" "install the bundle again"
 }
 
+# check_models_link: what somebody put at /opt/vultus/models by hand is not ours to replace.
+check_models_link() {
+    [[ ! -e $BASE/models || -L $BASE/models ]] || die "$BASE/models is a folder that install.sh did not make" \
+        "nothing there, or the link that it makes" "move it away, then run this again; or leave --models out"
+}
+
 # place_models DIR: copy it aside, check the copy, then switch the link.
 place_models() {
     local name old

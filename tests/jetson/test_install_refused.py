@@ -105,6 +105,11 @@ def _bad_bundle(kit: Kit, _: Path) -> tuple[str, ...]:
     return "--models", str(bundle)
 
 
+def _own_models(kit: Kit, root: Path) -> tuple[str, ...]:
+    (root / "opt/vultus/models").mkdir(parents=True)
+    return "--models", str(make_bundle(kit.folder.parent / "bundle"))
+
+
 def _small_disk(kit: Kit, root: Path) -> tuple[str, ...]:
     (kit.folder / "df").write_text("#!/bin/sh\necho Avail\necho 100\n")
     (kit.folder / "df").chmod(0o755)
@@ -157,6 +162,7 @@ CASES: dict[str, tuple[ANY, str]] = {
         r"is no installed models bundle\n.*\n  do: make it with: vultus models install",
     ),
     "a changed bundle": (_bad_bundle, r"models/tiny\.onnx: FAILED(.|\n)*is not what its SHA256SUMS says"),
+    "models put by hand": (_own_models, r"opt/vultus/models is a folder that install\.sh did not make"),
     "a full disk": (_small_disk, r"0 MB are free below .*\n  expected: \d+ MB\n  do: make room"),
 }
 

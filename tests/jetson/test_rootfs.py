@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from jetson_install import listing
-from jetson_rootfs import install_into, make_rootfs, run_inside, wheelhouse
+import tiny
+from jetson_install import listing, seal_bundle
+from jetson_rootfs import install_into, make_rootfs, run_inside, stub_board, wheelhouse
 from repository import ROOT
 
 PICTURE = ROOT / "examples/astronaut.png"
@@ -21,7 +23,26 @@ PICTURE = ROOT / "examples/astronaut.png"
 MOST = 300e6
 CLOSE = 1e-5
 
-pytestmark = pytest.mark.slow
+# One worker for all, so that the root file system is made once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("rootfs")]
+
+
+Installed = tuple[Path, dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The root with vultus and the tiny models in it, and how it was before."""
+    folder = tmp_path_factory.mktemp("aarch64")
+    root = make_rootfs(folder / "root")
+    before = listing(root)
+    (folder / "bundle/models").mkdir(parents=True)
+    tiny.save_detector(folder / "bundle/models/tiny-det.onnx")
+    tiny.save_face_network(folder / "bundle/models/tiny-face.onnx")
+    wheels = ["--wheelhouse", str(wheelhouse()), "--models", str(seal_bundle(folder / "bundle"))]
+    done = install_into(root, "--platform", "debian-12", "--offline", *wheels)
+    assert done.returncode == 0, done.stderr
+    return root, before
 
 
 def size_of(folder: Path) -> int:
@@ -47,7 +68,9 @@ def _pairs(here: Any, there: Any, where: str = "") -> Iterator[tuple[str, Any, A
         yield where, here, there
 
 
-def the_demo_picture_gives_the_same_faces(root: Path) -> None:
+def test_the_demo_picture_gives_the_same_faces(installed: Installed) -> None:
+    root, _ = installed
+    shutil.copy(PICTURE, root / "tmp/picture.png")
     options = ["--json", "-", "--quiet", "--threads", "1", "--device", "cpu"]
     there = run_inside(root, "/usr/local/bin/vultus", "run", "/tmp/picture.png", *options)
     assert there.returncode == 0, there.stderr
@@ -75,12 +98,15 @@ print(frame.to_ndarray().shape, "hevc" in av.codecs_available)
 """
 
 
-def the_libraries_still_load(root: Path) -> None:
+def test_the_libraries_still_load_after_they_were_made_small(installed: Installed) -> None:
+    root, _ = installed
+    assert size_of(root / "opt/vultus") <= MOST
     done = run_inside(root, "/opt/vultus/current/venv/bin/python", "-s", "-c", PACKAGES)
     assert done.stdout == "(48, 64, 3) True\n", done.stderr
 
 
-def doctor_names_the_machine_and_what_is_missing(root: Path) -> None:
+def test_doctor_names_the_machine_and_what_is_missing(installed: Installed) -> None:
+    root, _ = installed
     done = run_inside(root, "/usr/local/bin/vultus", "doctor", "--json")
     assert done.returncode == 0, done.stderr
     told = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
@@ -96,17 +122,42 @@ def doctor_names_the_machine_and_what_is_missing(root: Path) -> None:
     assert {told[name]["status"] for name in ("driver", "TensorRT", "--device cuda")} == {"absent"}
 
 
-def test_the_whole_install_on_aarch64(tmp_path: Path) -> None:
-    """One test, so that workers do not make the root file system more than once."""
-    root = make_rootfs(tmp_path / "root")
-    before = listing(root)
-    done = install_into(root, "--platform", "debian-12", "--offline", "--wheelhouse", str(wheelhouse()))
-    assert done.returncode == 0, done.stderr
-    assert size_of(root / "opt/vultus") <= MOST
-    shutil.copy(PICTURE, root / "tmp/picture.png")
-    the_demo_picture_gives_the_same_faces(root)
-    the_libraries_still_load(root)
-    doctor_names_the_machine_and_what_is_missing(root)
+CONFIG = """schema = 1
+[source]
+path = "/dev/video0"
+[models]
+detector = "tiny-det"
+face = "tiny-face"
+precision = "fp32"
+[run]
+device = "auto"
+"""
+
+
+def test_first_boot_with_a_stub_of_tensorrt(installed: Installed) -> None:
+    """The whole first boot on aarch64: builds, self-test, switch; only GPU and TensorRT are the tests' stubs."""
+    root, _ = installed
+    environment = stub_board(root)
+    (root / "etc/vultus/vultus.toml").write_text(CONFIG)
+    python = ["/opt/vultus/current/venv/bin/python", "-s"]
+    done = run_inside(
+        root, *python, "-m", "vultus_firstboot", "--selftest-frames", "1", environment=environment
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "first boot: ready: engines: 2 built; slot a is in use" in done.stdout
+    state = root / "var/lib/vultus"
+    assert (state / "ready").is_file()
+    assert os.readlink(state / "engines/current") == "a"
+    assert json.loads((state / "firstboot.json").read_text())["state"] == "ready"
+    sidecar = json.loads((state / "engines/a/tiny-det.engine.json").read_text())
+    assert "10.3.0" in json.dumps(sidecar)
+
+
+def test_uninstall_leaves_the_root_as_it_was(installed: Installed) -> None:
+    root, before = installed
     done = install_into(root, "--uninstall", "--purge")
     assert done.returncode == 0, done.stderr
-    assert listing(root, ("tmp/",)) == before
+    of_tests = ("tmp/", "opt/test", "usr/lib/python3.11/dist-packages")
+    after = listing(root, of_tests)
+    assert after.pop("opt", None) == ("folder 755" if (root / "opt/test").exists() else None)
+    assert after == {name: entry for name, entry in before.items() if not name.startswith(of_tests)}

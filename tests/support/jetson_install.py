@@ -27,6 +27,7 @@ __all__ = [
     "make_kit",
     "make_root",
     "run_install",
+    "seal_bundle",
 ]
 
 L4T = (
@@ -220,11 +221,13 @@ def make_bundle(folder: Path, text: str = "a model") -> Path:
     """Make a folder as `vultus models install` leaves it, as far as install.sh looks."""
     (folder / "models").mkdir(parents=True)
     (folder / "models" / "tiny.onnx").write_text(text, encoding="utf-8")
+    return seal_bundle(folder)
+
+
+def seal_bundle(folder: Path) -> Path:
+    """Give a folder of models the index and the checksums of a bundle."""
     (folder / "bundle.json").write_text(json.dumps({"schema": 1}), encoding="utf-8")
-    lines = [
-        f"{_sha256(path)}  {path.relative_to(folder).as_posix()}\n"
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    ]
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    lines = [f"{_sha256(folder / name)}  {name}\n" for name in names]
     (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
     return folder

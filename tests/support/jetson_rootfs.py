@@ -6,17 +6,22 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+import fake_cuda
+import shim
 from repository import ROOT, registry_fault
 
-__all__ = ["PLATFORMS", "install_into", "make_rootfs", "run_inside", "wheelhouse"]
+__all__ = ["PLATFORMS", "install_into", "make_rootfs", "run_inside", "stub_board", "wheelhouse"]
 
 PLATFORMS = ROOT / "tests/jetson/platforms/platforms.tsv"
 KEPT = ROOT / "runs/jetson"
+SUPPORT = Path(__file__).parent
 PACKAGES = "python3.11,libstdc++6"
 QEMU = "/usr/bin/qemu-aarch64-static"
 # The processor nearest to a Jetson Orin's; bytecode goes where it is no part of the root.
@@ -113,7 +118,72 @@ def _script(name: str, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def run_inside(root: Path, *command: str, timeout: float = 200) -> subprocess.CompletedProcess[str]:
+def stub_board(root: Path) -> dict[str, str]:
+    """Put a GPU for tests into the root: driver, kernels and TensorRT are the tests' stubs, compiled for aarch64.
+
+    TensorRT comes where a Jetson's own package puts it, so that the link of the installed venv must find it.
+    Returns the environment in which programs see it; skips without cross compilers.
+    """
+    _skip_without("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++")
+    folder = root / "opt/test"
+    (folder / "lib").mkdir(parents=True)
+    left_out = shutil.ignore_patterns("__pycache__", "boards", "fake_cuda", "cuda_shim")
+    shutil.copytree(SUPPORT, folder / "support", ignore=left_out)
+    system = root / "usr/lib/python3.11/dist-packages/tensorrt"
+    shutil.copytree(SUPPORT / "stub_tensorrt/tensorrt", system, ignore=left_out)
+    # In no folder with the stub's tensorrt; it shortens the self-test.
+    shutil.copy(SUPPORT / "stub_tensorrt/sitecustomize.py", folder / "support")
+    shutil.copytree(_reader_of_models(), folder / "site")
+    units = [str(path) for path in sorted(fake_cuda.SOURCES.glob("*.c"))]
+    driver = ["aarch64-linux-gnu-gcc", *fake_cuda.FLAGS, "-o", str(folder / "lib/libcuda.so.1"), *units]
+    subprocess.run([*driver, "-ldl", "-lpthread"], check=True)
+    kernels = "".join(f'#include "{path.name}"\n' for path in sorted(shim.KERNELS.glob("*.cu")))
+    where = ["-I", str(shim.KERNELS), "-include", str(shim.HEADER), "-o", str(folder / "lib/kernels.so")]
+    compiler = ["aarch64-linux-gnu-g++", *shim.OPTIONS, *where, "-x", "c++", "-"]
+    subprocess.run(compiler, input=kernels, text=True, check=True)
+    return {
+        "LD_LIBRARY_PATH": "/opt/test/lib",
+        "PYTHONPATH": "/opt/test/support:/opt/test/site",
+        "VULTUS_SHIM_LIBRARY": "/opt/test/lib/kernels.so",
+        "VULTUS_FAKE_FAULTS": "",
+        "VULTUS_FAKE_CAPABILITY": "87",
+        "VULTUS_FAKE_INTEGRATED": "1",
+        "VULTUS_STUB_SHORT": "1",
+    }
+
+
+@lru_cache(maxsize=1)
+def _reader_of_models() -> Path:
+    """Return a folder with the onnx package for aarch64, by which the stub of TensorRT reads models."""
+    folder = KEPT / "onnx"
+    if not folder.exists():
+        script = f'source {ROOT}/jetson/lib/wheels.sh; PYTHON=3.11; target_options; printf "%s\\n" "${{TARGET[@]}}"'
+        target = subprocess.run(
+            ["bash", "-c", script], capture_output=True, text=True, check=True
+        ).stdout.split()
+        wanted = [
+            f"{name}=={version(name)}" for name in ("onnx", "protobuf", "ml_dtypes", "typing_extensions")
+        ]
+        partial = KEPT / f"partial-onnx-{os.getpid()}"
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            *target,
+            "--target",
+            str(partial),
+        ]
+        subprocess.run([*command, *wanted], check=True)
+        partial.rename(folder)
+    return folder
+
+
+def run_inside(
+    root: Path, *command: str, environment: Mapping[str, str] | None = None, timeout: float = 200
+) -> subprocess.CompletedProcess[str]:
     """Run a command of the root file system under qemu."""
     return subprocess.run(
         [str(shutil.which("chroot")), str(root), *command],
@@ -121,5 +191,5 @@ def run_inside(root: Path, *command: str, timeout: float = 200) -> subprocess.Co
         text=True,
         check=False,
         timeout=timeout,
-        env=ENVIRONMENT,
+        env=ENVIRONMENT | dict(environment or {}),
     )
