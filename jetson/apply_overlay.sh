@@ -40,7 +40,9 @@ check_root() {
     local overlay=$1 root=$2 wanted
     [[ -d $root/etc && -d $root/usr ]] || die "$root is no root file system" "folders etc and usr in it" \
         "unpack NVIDIA's sample root file system there first"
-    [[ ! -e $root/var/lib/dpkg/info/vultus.list ]] || die "vultus is installed in $root as a package" \
+    [[ -w $root/etc && -w $root/usr ]] || die "$root cannot be written" "the rights of root, and a file system that is mounted rw" \
+        "run this with sudo -E"
+    ! is_packaged "$root" || die "vultus is installed in $root as a package" \
         "a root without it" "upgrade the package, or remove it: dpkg --root=$root --remove vultus"
     wanted=$(sed -nE '1s/.*Python ([0-9.]+)$/\1/p' "${overlay%.tar.zst}.manifest")
     local l4t
@@ -58,7 +60,7 @@ unpack() {
         kept=(--transform "flags=r;s|^$CONFIG\$|$CONFIG.new|")
     fi
     # Models of an older overlay would otherwise stay among the new ones.
-    ! grep -q '  opt/vultus/models/' "${overlay%.tar.zst}.manifest" || rm -rf "$root/opt/vultus/models"
+    ! grep -q '  opt/vultus/models$' "${overlay%.tar.zst}.manifest" || rm -rf "$root/opt/vultus/models" "$root/opt/vultus/models.d"
     zstd -q -d -c "$overlay" | tar --extract --preserve-permissions --no-overwrite-dir --numeric-owner \
         --directory "$root" "${kept[@]}"
     for old in "$root"/opt/vultus/releases/*; do
@@ -98,7 +100,7 @@ main() {
     while (($#)); do
         case $1 in
             --help | -h) usage && exit 0 ;;
-            --key) key=${2:?} && shift ;;
+            --key) needs_value "$@" && key=$2 && shift ;;
             -*) usage_error "there is no option '$1'" ;;
             *) words+=("$1") ;;
         esac

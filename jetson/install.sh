@@ -43,7 +43,7 @@ read_options() {
     ROOT='' NAME='' WHEELHOUSE='' MODELS='' OFFLINE=0 DRY_RUN=0 UNINSTALL=0 PURGE=0
     while (($#)); do
         case $1 in
-            --root | --platform | --wheelhouse | --models) (($# > 1)) || usage_error "$1 needs a value" ;;
+            --root | --platform | --wheelhouse | --models) needs_value "$@" ;;
         esac
         case $1 in
             --root) ROOT=$2; shift 2 ;;
@@ -67,7 +67,8 @@ find_root() {
     ROOT=${ROOT:+$(realpath "$ROOT")}
     ROOT=${ROOT%/}
     BASE=$ROOT/opt/vultus
-    [[ -w $ROOT/ ]] || die "$ROOT/ cannot be written" "the rights of root" "run this with sudo"
+    [[ -w $ROOT/ ]] || die "$ROOT/ cannot be written" "the rights of root, and a file system that is mounted rw" \
+        "run this with sudo; a read-only root takes an overlay, or mount -o remount,rw"
 }
 
 # find_platform: what the root says of itself, or what the user says of it, and no contradiction.
@@ -122,11 +123,15 @@ find_models() {
     check_models_link
 }
 
-# check_root: nothing else manages /opt/vultus here, and there is room.
-check_root() {
-    local need free below=$ROOT/
-    [[ ! -e $ROOT/var/lib/dpkg/info/vultus.list ]] || die "vultus is installed here as a Debian package" \
+# check_package: what dpkg installed is dpkg's to change and to remove.
+check_package() {
+    ! is_packaged "$ROOT" || die "vultus is installed here as a Debian package" \
         "a root without it" "upgrade it with apt, or remove it: apt-get remove vultus"
+}
+
+# check_room: the unpacked wheels and the models fit.
+check_room() {
+    local need free below=$ROOT/
     [[ ! -d $ROOT/opt ]] || below=$ROOT/opt
     [[ ! -d $BASE ]] || below=$BASE
     need=$(unpacked_kib "$WHEELHOUSE")
@@ -207,8 +212,9 @@ install() {
         place_models "$MODELS"
     fi
     say "4/4 switching to vultus $VERSION"
+    # The marker goes first: a power cut between the two then costs a look at the engines, and never leaves old ones.
+    [[ $new == "$old" && -z $MODELS ]] || engines_again
     [[ $new == "$old" ]] || switch_link current "releases/$name"
-    [[ $new == "$old" ]] || engines_again
     [[ $new == "$old" && -z $MODELS ]] || restart_services "$old"
     clear_remains "$new"
     trap - EXIT
@@ -216,6 +222,8 @@ install() {
 }
 
 remove() {
+    check_package
+    [[ -d $BASE ]] || warn "nothing is installed at $BASE"
     if ((DRY_RUN)); then
         cat "$BASE"/releases/*/system.files 2>/dev/null | LC_ALL=C sort -u | sed 's#^#would remove /#' || true
         say "would remove /opt/vultus$( ((!PURGE)) || echo ', /etc/vultus, /var/lib/vultus and the user vultus')"
@@ -239,8 +247,10 @@ main() {
     find_python
     find_wheels
     [[ -z $MODELS ]] || find_models
-    check_root
+    check_package
+    check_room
     install
 }
 
-main "$@"
+# On one line, so that a script that is changed while it runs is not read on.
+main "$@"; exit

@@ -77,7 +77,9 @@ to_policy() {
 pack_models() {
     local tree=$1 out=$2 version=$3 models=$WORK/models
     mkdir -p "$models/opt/vultus"
-    mv "$tree/opt/vultus/models" "$models/opt/vultus/models"
+    # install.sh leaves a link into models.d; a package, which dpkg switches, holds the folder itself.
+    cp -a "$(realpath "$tree/opt/vultus/models")" "$models/opt/vultus/models"
+    rm -rf "$tree/opt/vultus/models" "$tree/opt/vultus/models.d"
     mkdir "$models/DEBIAN"
     install -m 755 "$HERE/deb/models" "$models/DEBIAN/postinst"
     install -m 755 "$HERE/deb/models" "$models/DEBIAN/postrm"
@@ -99,11 +101,14 @@ main() {
     local platform='' out=$HERE/dist staging='' install=() tree version
     while (($#)); do
         case $1 in
+            --platform | --wheelhouse | --models | --out | --staging) needs_value "$@" ;;
+        esac
+        case $1 in
             --help | -h) usage && exit 0 ;;
-            --platform) platform=${2:?} ;;
-            --wheelhouse | --models) install+=("$1" "${2:?}") ;;
-            --out) out=${2:?} ;;
-            --staging) staging=${2:?} ;;
+            --platform) platform=$2 ;;
+            --wheelhouse | --models) install+=("$1" "$2") ;;
+            --out) out=$2 ;;
+            --staging) staging=$2 ;;
             *) usage_error "there is no option '$1'" ;;
         esac
         shift 2
@@ -116,7 +121,7 @@ main() {
     trap 'rm -rf "$WORK"' EXIT
     tree=$WORK/tree && mkdir "$tree"
     if [[ -n $staging ]]; then
-        cp -a "$staging/." "$tree"
+        copy_staged "$staging" "$tree"
     else
         staged "$tree" --platform "$platform" "${install[@]}"
     fi

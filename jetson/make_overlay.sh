@@ -53,12 +53,15 @@ main() {
     local platform='' out=$HERE/dist key='' staging='' install=()
     while (($#)); do
         case $1 in
+            --platform | --wheelhouse | --models | --out | --key | --staging) needs_value "$@" ;;
+        esac
+        case $1 in
             --help | -h) usage && exit 0 ;;
-            --platform) platform=${2:?} ;;
-            --wheelhouse | --models) install+=("$1" "${2:?}") ;;
-            --out) out=${2:?} ;;
-            --key) key=${2:?} ;;
-            --staging) staging=${2:?} ;;
+            --platform) platform=$2 ;;
+            --wheelhouse | --models) install+=("$1" "$2") ;;
+            --out) out=$2 ;;
+            --key) key=$2 ;;
+            --staging) staging=$2 ;;
             *) usage_error "there is no option '$1'" ;;
         esac
         shift 2
@@ -69,7 +72,7 @@ main() {
     WORK=$(mktemp -d)
     trap 'rm -rf "$WORK"' EXIT
     if [[ -n $staging ]]; then
-        cp -a "$staging/." "$WORK"
+        copy_staged "$staging" "$WORK"
     else
         staged "$WORK" --platform "$platform" "${install[@]}"
     fi

@@ -53,9 +53,12 @@ main() {
     name=$(tail -n 1 "$PLATFORMS" | cut -f 1)
     while (($#)); do
         case $1 in
-            --platform) name=${2:?--platform needs a name}; shift 2 ;;
-            --out) out=${2:?--out needs a folder}; shift 2 ;;
-            --vultus) VULTUS=${2:?--vultus needs a wheel}; shift 2 ;;
+            --platform | --out | --vultus) needs_value "$@" ;;
+        esac
+        case $1 in
+            --platform) name=$2; shift 2 ;;
+            --out) out=$2; shift 2 ;;
+            --vultus) VULTUS=$2; shift 2 ;;
             --help | -h) usage; exit ;;
             *) usage_error "there is no option '$1'" ;;
         esac
@@ -74,4 +77,5 @@ main() {
 }
 
 HOST_PYTHON=${VULTUS_PYTHON:-python3}
-main "$@"
+# On one line, so that a script that is changed while it runs is not read on.
+main "$@"; exit

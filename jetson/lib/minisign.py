@@ -24,7 +24,8 @@ def main() -> None:
     try:
         from vultus.errors import VultusError
     except ImportError as error:
-        raise SystemExit(f"minisign.py: {sys.executable} has no vultus: {error}") from error
+        mend = "name one that has: VULTUS_PYTHON=.venv/bin/python, under sudo with its -E"
+        raise SystemExit(f"minisign.py: {sys.executable} has no vultus ({error}); {mend}") from error
     try:
         done = (
             sign(asked.file, asked.key, asked.comment)

@@ -17,6 +17,12 @@ staged() {
     "$HERE/install.sh" --root "$folder" --offline "$@" >&2
 }
 
+# copy_staged FROM TO: the tree that somebody made before.
+copy_staged() {
+    [[ -d $1 ]] || die "there is no folder $1" "a tree that install.sh --root made" "run install.sh --root $1 --platform NAME first"
+    cp -a "$1/." "$2"
+}
+
 # strays FOLDER: print bytecode that came from no wheel, and half-made files: neither is the same twice.
 strays() {
     local file

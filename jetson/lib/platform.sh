@@ -18,6 +18,9 @@ l4t_version() {
     printf '%s' "$version"
 }
 
+# is_packaged ROOT: whether dpkg holds vultus there; of a removed package only its configuration is listed.
+is_packaged() { grep --quiet --no-messages '^/opt/vultus/' "$1/var/lib/dpkg/info/vultus.list"; }
+
 # version_in RANGE VERSION: whether LOW <= VERSION <= HIGH, where HIGH takes in all that begins with it.
 version_in() {
     local low=${1%%-*} high=${1##*-}
@@ -76,6 +79,6 @@ refuse_l4t() {
         JetPack*) die "found $what, whose TensorRT 8 is too old: vultus needs TensorRT 10" \
             "$(supported)" "flash the board with a JetPack of this list, then run this again" ;;
         *) die "found $what, which is not known here" "$(supported)" \
-            "flash a JetPack of this list, take a newer vultus, or name the nearest with --platform" ;;
+            "flash a JetPack of this list, or take a newer vultus" ;;
     esac
 }

@@ -15,6 +15,9 @@ die() {
     exit 1
 }
 
+# needs_value OPTION [VALUE]...: leave with 2 unless a value follows; an empty one is a variable that was never set.
+needs_value() { [[ -n ${2:-} ]] || usage_error "$1 needs a value"; }
+
 # usage_error WHAT: a wrong command line, leave with 2.
 usage_error() {
     printf '%s: %s\n  do: %s --help\n' "${0##*/}" "$1" "${0##*/}" >&2

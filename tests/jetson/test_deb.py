@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -163,8 +164,8 @@ def test_installation_by_the_script_is_not_mixed_with(made: Path, root: Path) ->
 
 def test_without_models_there_is_one_package_and_a_word(tmp_path: Path) -> None:
     tree = staging(tmp_path / "tree")
-    (tree / "opt/vultus/models/bundle.json").unlink()
-    (tree / "opt/vultus/models").rmdir()
+    (tree / "opt/vultus/models").unlink()
+    shutil.rmtree(tree / "opt/vultus/models.d")
     done = packages(tree, tmp_path / "out")
     assert done.returncode == 0
     assert "no package vultus-models" in done.stderr

@@ -190,11 +190,15 @@ def test_only_one_at_a_time(kit: Kit, root: Path) -> None:
 
 
 def test_models_are_switched_whole(kit: Kit, root: Path, tmp_path: Path) -> None:
+    ready = root / "var/lib/vultus/ready"
+    ready.parent.mkdir(parents=True, exist_ok=True)
     for text in ("first", "second"):
+        ready.touch()
         bundle = make_bundle(tmp_path / text, text)
         done = run_install(kit, root, "--models", str(bundle))
         assert done.returncode == 0, done.stderr
         assert listing((root / "opt/vultus/models").resolve()) == listing(bundle)
+        assert not ready.exists(), "the engines are of other models"
     assert len(list((root / "opt/vultus/models.d").iterdir())) == 1
     assert run_install(kit, root).returncode == 0
     assert (root / "opt/vultus/models/models/tiny.onnx").read_text() == "second", "without --models they stay"

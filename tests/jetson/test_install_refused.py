@@ -91,7 +91,7 @@ def _no_vultus(kit: Kit, _: Path) -> tuple[str, ...]:
 
 def _deb(_: Kit, root: Path) -> tuple[str, ...]:
     (root / "var/lib/dpkg/info").mkdir()
-    (root / "var/lib/dpkg/info/vultus.list").touch()
+    (root / "var/lib/dpkg/info/vultus.list").write_text("/.\n/opt\n/opt/vultus\n/opt/vultus/current\n")
     return ()
 
 
@@ -179,12 +179,33 @@ def test_refused_in_clear_words_and_unchanged(case: str, kit: Kit, tmp_path: Pat
     assert listing(root) == before
 
 
+def test_a_package_is_not_removed_by_the_script(kit: Kit, tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root")
+    (root / "opt/vultus").mkdir(parents=True)
+    (root / "opt/vultus/current").symlink_to("releases/x")
+    _deb(kit, root)
+    before = listing(root)
+    done = run_install(kit, root, "--uninstall", "--purge")
+    assert done.returncode == 1
+    assert "remove it: apt-get remove vultus" in done.stderr
+    assert listing(root) == before
+
+
+def test_a_removed_package_is_no_hindrance(kit: Kit, tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root")
+    (root / "var/lib/dpkg/info").mkdir()
+    (root / "var/lib/dpkg/info/vultus.list").write_text("/etc\n/etc/vultus\n/etc/vultus/vultus.toml\n")
+    done = run_install(kit, root)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--purge"], "--purge goes with --uninstall"),
         (["--rot", "x"], "there is no option '--rot'"),
         (["--models"], "--models needs a value"),
+        (["--uninstall", "--purge", "--root", ""], "--root needs a value"),  # a variable that was never set
     ],
 )
 def test_wrong_command_lines_leave_with_2(kit: Kit, options: list[str], words: str) -> None:

@@ -170,12 +170,24 @@ def test_root_of_another_jetpack_is_refused(made: Path, tmp_path: Path, release:
 def test_root_without_jetson_linux_or_with_the_package_is_refused(made: Path, tmp_path: Path) -> None:
     root = board_root(tmp_path / "root")
     (root / "var/lib/dpkg/info").mkdir(parents=True)
-    (root / "var/lib/dpkg/info/vultus.list").touch()
+    (root / "var/lib/dpkg/info/vultus.list").write_text("/opt/vultus/current\n")
     assert "installed in" in apply(made, root).stderr
     (root / "var/lib/dpkg/info/vultus.list").unlink()
     (root / "etc/nv_tegra_release").unlink()
     assert "run NVIDIA's apply_binaries.sh first" in apply(made, root).stderr
     assert "is no root file system" in apply(made, tmp_path / "nowhere").stderr
+
+
+def test_root_that_cannot_be_written_is_refused_before_anything_is(made: Path, tmp_path: Path) -> None:
+    need("unshare", "mount")
+    need_root()
+    root = board_root(tmp_path / "root")
+    read_only = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$0" "$2" "$1"'
+    command = ["unshare", "--mount", "bash", "-c", read_only, JETSON / "apply_overlay.sh", root]
+    done = called([*command, made / f"{NAME}.tar.zst"])
+    assert done.returncode == 1
+    assert f"{root} cannot be written" in done.stderr
+    assert "tar:" not in done.stderr
 
 
 def test_tree_with_bytecode_is_refused(tmp_path: Path) -> None:
@@ -193,6 +205,8 @@ def test_tree_with_bytecode_is_refused(tmp_path: Path) -> None:
         ((), 2, "no --platform: one of jetpack-6.1"),
         (("--platform", "jetpack-5"), 1, "there is no platform 'jetpack-5'"),
         (("--nonsense", "x"), 2, "there is no option '--nonsense'"),
+        (("--platform",), 2, "--platform needs a value"),
+        (("--platform", "jetpack-6.2", "--staging", "/nowhere"), 1, "there is no folder /nowhere"),
         (("--platform", "jetpack-6.2", "--key", "/nowhere/x.key"), 1, "/nowhere/x.key cannot be read"),
     ],
 )

@@ -62,7 +62,7 @@ def staging(folder: Path, version: str = "0.9.0", release: str = "0.9.0-0badcafe
         site / "vultus" / "__init__.py": f'__version__ = "{version}"\n',
         site / f"vultus-{version}.dist-info" / "METADATA": f"Name: vultus\nVersion: {version}\n",
         site.parents[3] / "lib/vultus_firstboot/__main__.py": "",
-        folder / "opt/vultus/models/bundle.json": "{}\n",
+        folder / "opt/vultus/models.d/0badcafe/bundle.json": "{}\n",
         folder / "etc/vultus/vultus.toml": "schema = 1\n",
     }
     for path, text in files.items():
@@ -71,6 +71,7 @@ def staging(folder: Path, version: str = "0.9.0", release: str = "0.9.0-0badcafe
     shutil.copytree(TREE / "usr", folder / "usr")
     links = {
         "opt/vultus/current": f"releases/{release}",
+        "opt/vultus/models": "models.d/0badcafe",
         f"opt/vultus/releases/{release}/venv/bin/python": "/usr/bin/python3.10",
         "usr/local/bin/vultus": "/opt/vultus/current/venv/bin/vultus",
         "etc/systemd/system/multi-user.target.wants/vultus.service": "/usr/lib/systemd/system/vultus.service",
