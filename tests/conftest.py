@@ -9,12 +9,16 @@ import pytest
 
 import tiny
 from made_once import made_once
-from worker_cores import take_own_cores
 
 
 def pytest_configure() -> None:
-    """Take this worker's cores before a test module imports a library that counts them."""
-    take_own_cores(os.environ)
+    """Let idle threads of PyTorch sleep, here and in all that a test starts.
+
+    By default each thread spins until the others have done their part. Where the workers of a run, or anything
+    else, take the cores away meanwhile, tests of tiny networks took ten times as long. OpenMP reads this once,
+    when it is loaded, so it must be set before a test module imports PyTorch.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from gpu.results import RESULTS, merged, parts_from, refuse_untrue
 from gpu.sanitizer import sanitize, summary_of
 from gpu.timing import spread
 from harness.gpu_table import GPU_NOT_MEASURED, gpu_table
+from made_once import made_once
 from repository import ROOT
 from shim import shim_library
 from vultus.errors import SinkError
@@ -46,10 +47,12 @@ def check(*arguments: str) -> tuple[int, str]:
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    path = tmp_path_factory.mktemp("gpu") / "fake.json"
-    common = ("--quick", "--engine", "onnxruntime", "--precision", "fp32", "--json", str(path))
-    code, said = check("--frames", "4", *common)
-    assert code == 0, said
+    def make(folder: Path) -> None:
+        common = ("--quick", "--engine", "onnxruntime", "--precision", "fp32")
+        code, said = check("--frames", "4", *common, "--json", str(folder / "fake.json"))
+        assert code == 0, said
+
+    path = made_once(tmp_path_factory, "gpu-check", make) / "fake.json"
     found: dict[str, Any] = json.loads(path.read_text())
     return found
 
