@@ -78,4 +78,5 @@ main() {
     done
 }
 
-main "$@"
+# On one line, so that a script that is changed while it runs is not read on.
+main "$@"; exit

@@ -57,4 +57,5 @@ main() {
     say "done in $SECONDS s"
 }
 
-main "$@"
+# On one line, so that a script that is changed while it runs is not read on.
+main "$@"; exit
