@@ -93,6 +93,13 @@ compile_bytecode() {
         "$1/venv/lib/python$PYTHON/site-packages" "$1/lib" || warn "some files could not be compiled; they run all the same"
 }
 
+# set_rights DIR: of what came from this folder too, whose own are lost on a stick or through another umask.
+set_rights() {
+    find "$1/tree" "$1/lib" "$1/setup" -type f -exec chmod a-x {} +
+    chmod a+x "$1"/setup/*.sh
+    chmod -R u=rwX,go=rX "$1"
+}
+
 # build_release NAME: make it aside, flush it to the disk, and give it its name.
 build_release() {
     PARTIAL=$BASE/.partial-$1
@@ -103,7 +110,7 @@ build_release() {
     copy_setup "$PARTIAL/setup"
     compile_bytecode "$PARTIAL"
     list_system_files "$PARTIAL" >"$PARTIAL/system.files"
-    chmod -R u=rwX,go=rX "$PARTIAL"
+    set_rights "$PARTIAL"
     (cd "$PARTIAL" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum) >"$BASE/.new-manifest"
     mv "$BASE/.new-manifest" "$PARTIAL/manifest.sha256"
     sync -f "$PARTIAL"

@@ -88,6 +88,20 @@ def test_two_installs_are_the_same_to_the_byte(kit: Kit, installed: Path, tmp_pa
     assert listing(other) == listing(installed)
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o600])
+def test_a_stick_that_keeps_no_rights_does_no_harm(tmp_path: Path, mode: int) -> None:
+    copy = make_kit(tmp_path / "kit")
+    for path in copy.folder.rglob("*"):
+        if path.is_file() and path.parent != copy.folder:
+            path.chmod(mode)
+    root = make_root(tmp_path / "root")
+    assert run_install(copy, root).returncode == 0
+    placed = root / "usr/lib/systemd/system/vultus.service"
+    assert placed.stat().st_mode & 0o777 == 0o644
+    assert (release_of(root) / "setup/install.sh").stat().st_mode & 0o777 == 0o755
+    assert (release_of(root) / "setup/lib/say.sh").stat().st_mode & 0o777 == 0o644
+
+
 def test_again_changes_nothing(kit: Kit, root: Path) -> None:
     (root / "var/lib/vultus").mkdir()
     (root / "var/lib/vultus/ready").touch()
