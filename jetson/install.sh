@@ -170,6 +170,7 @@ engines_again() { rm -f "$ROOT/var/lib/vultus/ready"; }
 
 # give_up: on the way out of an install that failed; a power cut leaves the same to the next run.
 # shellcheck disable=SC2329  # called by the trap
+# shellcheck disable=SC2317  # called by the trap
 give_up() {
     local status=$?
     ((status)) || return 0

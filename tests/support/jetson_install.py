@@ -198,15 +198,18 @@ def is_whole(release: Path) -> bool:
 
 MUTATORS = ("chmod", "cp", "ln", "mkdir", "mv", "rm", "sync", "tar", "touch")
 SHIM = """#!/bin/sh
-n=$(($(cat "$STEPS" 2>/dev/null || echo 0) + 1))
-echo $n >"$STEPS"
-[ "$n" != "${{STOP_AT:-0}}" ] || kill -9 0
+echo step >>"$STEPS"
+[ "$(wc -l <"$STEPS")" -lt "${{STOP_AT:-1000000}}" ] || kill -9 0
+case "$*" in *"${{STOP_ON:-no such argument}}"*) kill -9 0 ;; esac
 exec {real} "$@"
 """
 
 
 def interrupt_after(folder: Path) -> dict[str, str]:
-    """Return an environment in which each command that changes files is counted, and STOP_AT kills before that one."""
+    """Return an environment in which each command that changes files is counted, and STOP_AT kills before that one.
+
+    STOP_ON kills before the first whose arguments hold that text.
+    """
     folder.mkdir()
     for name in MUTATORS:
         real = shutil.which(name)
