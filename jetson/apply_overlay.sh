@@ -114,4 +114,4 @@ main() {
     say "vultus is in ${words[1]}; flash it"
 }
 
-main "$@"
+main "$@"; exit

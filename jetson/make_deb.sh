@@ -135,4 +135,4 @@ main() {
     pack_vultus "$tree" "$out" "$version"
 }
 
-main "$@"
+main "$@"; exit

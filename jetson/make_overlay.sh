@@ -79,4 +79,4 @@ main() {
     make_overlay "$WORK" "$out" "$platform" "$key"
 }
 
-main "$@"
+main "$@"; exit
