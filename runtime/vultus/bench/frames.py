@@ -24,6 +24,7 @@ __all__ = [
     "SYNTHETIC",
     "VIDEO_SUFFIXES",
     "Frames",
+    "counted",
     "frames_from_source",
     "size_from_text",
     "synthetic",
@@ -69,7 +70,7 @@ def synthetic(faces: int = 1, size: tuple[int, int] = SYNTHETIC) -> Frames:
     plain = collage(width, height, faces)
     levels = (np.maximum(plain, step) - step for step in range(0, TURNS * DARKER, DARKER))
     frames = tuple(Frame(np.asarray(level, np.uint8), index=index) for index, level in enumerate(levels))
-    return Frames(frames, "synthetic", f"{faces} face{'' if faces == 1 else 's'}", faces)
+    return Frames(frames, "synthetic", counted(faces, "face"), faces)
 
 
 def size_from_text(text: str) -> tuple[int, int]:
@@ -90,14 +91,14 @@ def frames_from_source(source: str | os.PathLike[str]) -> Frames:
     path = Path(source)
     if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
         frames = tuple(_video_frames(path))
-        return Frames(frames, "video", f"first {len(frames)} frames of {printable(path.name)}")
+        return Frames(frames, "video", f"first {counted(len(frames), 'frame')} of {printable(path.name)}")
     if not path.exists():
         raise SourceError(
             f"{printable(path)}: there is no such file or folder; a benchmark takes a picture, a folder or a video"
         )
     frames = tuple(_bounded(_pictures(path), printable(path)))
     if path.is_dir():  # whose name may be its owner's
-        return Frames(frames, "folder", f"folder of {len(frames)} pictures")
+        return Frames(frames, "folder", f"folder of {counted(len(frames), 'picture')}")
     return Frames(frames, "picture", printable(path.name))
 
 
@@ -146,6 +147,11 @@ def _pyav(path: Path) -> Any:
         raise SourceError(
             f"{printable(path)}: reading videos takes PyAV, which is not here ({error}); pip install 'vultus[video]'"
         ) from error
+
+
+def counted(count: int, what: str) -> str:
+    """Return `1 face`, `2 faces`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _digest(frames: Sequence[Frame]) -> str:

@@ -163,13 +163,14 @@ class Stage:
     """Time of one stage of a frame. where: whose clock timed it. term: trtexec's word for it, if it has one.
 
     count: frames that it ran in. share: of the mean time of a frame, None for work beside it, such as drawing.
+    p50_ms: None where the single frames are not known, as of what is left over.
     """
 
     name: str
     where: Literal["host", "device"]
     count: int
     mean_ms: float
-    p50_ms: float
+    p50_ms: float | None
     p90_ms: float | None
     share: float | None
     term: Literal["H2D", "GPU compute", "D2H", "enqueue"] | None = None

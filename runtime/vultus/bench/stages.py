@@ -55,7 +55,7 @@ def stages_of(samples: Samples, scenario: Scenario, ran_on: Mapping[str, str]) -
     rest = whole - sum(stage.mean_ms * stage.count for stage in stages) / max(samples.frames, 1)
     # Frames that overlap on the device have more stage time than wall time, and then there is no rest to tell.
     if whole > 0 and rest > 0:
-        stages.append(Stage(REST, "host", samples.frames, rest, rest, None, rest / whole))
+        stages.append(Stage(REST, "host", samples.frames, rest, None, None, rest / whole))
     return tuple(stages)
 
 

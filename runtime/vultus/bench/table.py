@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from vultus.bench.frames import counted
 from vultus.bench.record import Record
 
 __all__ = ["lines_of", "print_record"]
@@ -22,11 +23,13 @@ def print_record(record: Record, console: Console) -> None:
 
 
 def lines_of(record: Record) -> Iterator[str]:
-    """Yield what ran, what it takes, and whether the figures may be quoted."""
+    """Yield what ran, what it takes, what its user noted, and whether the figures may be quoted."""
     for place in dict.fromkeys(model.ran_on for model in record.models):
         names = [f"{model.name} ({model.precision})" for model in record.models if model.ran_on == place]
         yield f"{' and '.join(names)} ran on {place}"
     yield from _footprint(record)
+    if record.note:
+        yield f"note: {record.note}"
     if record.scenario.length == "quick":
         yield "a quick look of 5 s: measure without --quick before quoting figures"
     for reason in record.verdict.reasons:
@@ -60,7 +63,7 @@ def _rows(record: Record) -> Iterator[tuple[str, str, str]]:
         rate = f"{scenario.rate:g} frames/s offered"
         yield "dropped", f"{counts.dropped}", f"of {counts.offered}, {rate}"
     if record.latency is not None:
-        yield "mean", f"{record.latency.mean_ms:.2f} ms", f"+- {record.latency.std_ms:.2f}"
+        yield "mean", f"{record.latency.mean_ms:.2f} ms", f"standard deviation {record.latency.std_ms:.2f}"
         for found in record.latency.percentiles:
             name = f"p{found.share * 100:g}"
             if found.ms is None:
@@ -72,7 +75,7 @@ def _rows(record: Record) -> Iterator[tuple[str, str, str]]:
     yield (
         "throughput",
         f"{record.throughput:.1f} /s",
-        f"frames, {record.input.found} faces in {record.input.frames}",
+        f"frames; {counted(record.input.found, 'face')} found in {counted(record.input.frames, 'input frame')}",
     )
     energy = record.telemetry.energy
     if energy is not None:
@@ -85,13 +88,13 @@ def _stages(record: Record) -> Table:
     table = Table(title="where the time goes", title_justify="left", header_style="bold")
     for name in ("stage", "clock"):
         table.add_column(name)
-    for name in ("frames", "p50 ms", "p90 ms", "share"):
+    for name in ("frames", "mean ms", "p50 ms", "p90 ms", "share"):
         table.add_column(name, justify="right")
     for stage in record.stages:
         name = f"{stage.name} ({stage.term})" if stage.term else stage.name
-        p90 = "-" if stage.p90_ms is None else f"{stage.p90_ms:.3f}"
+        times = ("-" if ms is None else f"{ms:.3f}" for ms in (stage.mean_ms, stage.p50_ms, stage.p90_ms))
         share = "beside" if stage.share is None else f"{stage.share:.1%}"
-        table.add_row(name, stage.where, str(stage.count), f"{stage.p50_ms:.3f}", p90, share)
+        table.add_row(name, stage.where, str(stage.count), *times, share)
     return table
 
 

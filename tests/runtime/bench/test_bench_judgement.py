@@ -45,6 +45,7 @@ def test_stages_and_what_none_of_them_holds() -> None:
     assert rest.name == REST
     assert rest.share == pytest.approx(0.3)
     assert rest.mean_ms == pytest.approx(3.0)
+    assert (rest.p50_ms, rest.p90_ms) == (None, None), "of what is left over only the mean is known"
 
 
 def test_the_devices_stages_carry_trtexecs_terms() -> None:

@@ -133,6 +133,17 @@ def test_missing_samples_leave_a_gap_that_is_told(tmp_path: Path) -> None:
     assert told[0] in text_of((tmp_path / "r.html").read_text(encoding="utf-8"))
 
 
+def test_times_far_apart_stand_at_plain_numbers_and_on_one_scale(tmp_path: Path) -> None:
+    runs = [board_run(tmp_path / "a.json", 1, 2.0), board_run(tmp_path / "b.json", 2, 90.0)]
+    write_report(runs, tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "mathdefault" not in page
+    drawings = [found for found in tree(page).iter() if found.tag.endswith("}svg")]
+    for drawing, plots in zip(drawings, (1, 2), strict=False):
+        told = [text.strip() for text in drawing.itertext()]
+        assert [told.count(label) for label in ("50", "100")] == [plots] * 2
+
+
 def test_samples_of_another_run_are_refused(tmp_path: Path) -> None:
     first, second = board_run(tmp_path / "a.json", 1, 20.0), board_run(tmp_path / "b.json", 2, 20.0)
     second.with_suffix(".npz").replace(first.with_suffix(".npz"))
@@ -181,6 +192,11 @@ def test_what_cannot_be_made_is_refused(
         ('{"models": [{"sha256": "0"}]}', InputError, r"measured with other model files .*\(tiny\.onnx\)"),
         ("{}", SourceError, "no result of benchmarks/accuracy.py"),
         ("[", SourceError, "no result of benchmarks/accuracy.py"),
+        (
+            '{"models": [{"sha256": "a"}], "latency": null}',
+            SourceError,
+            "no result of benchmarks/accuracy.py: it is a result of vultus bench",
+        ),
         (None, SourceError, "cannot be read"),
     ],
 )

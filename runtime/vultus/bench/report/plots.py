@@ -15,6 +15,7 @@ from vultus.bench.report.results import Shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 __all__ = ["cdf", "clocks", "latencies", "memory", "over_time", "power", "stage_bars", "temperatures"]
 
@@ -53,7 +54,8 @@ def cdf(canvas: Canvas, shown: Sequence[Shown]) -> Html | None:
         axes.step(
             times[at], (at + 1) / len(times), where="post", label=clean(one.label), **series_style(number)
         )
-    _time_axis(axes.set_xscale, [times for *_, times in drawn])
+    if _is_wide([times for *_, times in drawn]):
+        _logarithmic(axes.set_xscale, axes.xaxis)
     axes.set(xlabel="latency of a query, ms", ylabel="share of queries", ylim=(0, 1.02))
     axes.legend(loc="lower right")
     return canvas.figure(
@@ -77,9 +79,7 @@ def over_time(canvas: Canvas, shown: Sequence[Shown]) -> Html | None:
         if len(times):
             _through(axes, seconds, times, number)
             axes.set_ylabel("ms")
-            # One scale for all, so that heights can be compared from plot to plot.
-            if not _time_axis(axes.set_yscale, all_times):
-                axes.set_ylim(0, max(each.max() for each in all_times) * 1.05)
+            _one_scale(axes, all_times)
         else:
             _rate(axes, seconds, number)
         _drops(axes, one)
@@ -247,13 +247,34 @@ def _stage_legend(axes: Axes, names: Sequence[str], device: bool) -> None:
     axes.figure.legend(handles=keys, loc="outside lower center", ncols=min(len(keys), 6))
 
 
-def _time_axis(scale: Callable[[str], None], times: Sequence[Floats]) -> bool:
-    """Make an axis logarithmic where the slowest would push all others together; tell whether it is."""
+def _one_scale(axes: Axes, times: Sequence[Floats]) -> None:
+    """Give every plot the same heights, so that they can be compared from plot to plot."""
+    most = max(each.max() for each in times)
+    if _is_wide(times):
+        _logarithmic(axes.set_yscale, axes.yaxis)
+        axes.set_ylim(min(each.min() for each in times) / 1.1, most * 1.1)
+    else:
+        axes.set_ylim(0, most * 1.05)
+
+
+def _is_wide(times: Sequence[Floats]) -> bool:
+    """Tell whether the slowest would push all others together on an even axis."""
     slowest, middle = max(each.max() for each in times), min(float(np.median(each)) for each in times)
-    wide = slowest > WIDE * middle and all(each.min() > 0 for each in times)
-    if wide:
-        scale("log")
-    return bool(wide)
+    return bool(slowest > WIDE * middle and all(each.min() > 0 for each in times))
+
+
+def _logarithmic(scale: Callable[[str], None], axis: Axis) -> None:
+    """Make an axis logarithmic, with plain numbers at it: matplotlib's own labels are formulas, which no plot reads."""
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
+    def told(value: float, _: int | None = None) -> str:
+        return f"{value:g}"
+
+    scale("log")
+    # At 1, 2 and 5 of each decade, so that an axis of less than a decade has labels too.
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(told))
+    axis.set_minor_formatter(FuncFormatter(lambda *_: ""))
 
 
 def _spread(label: str, times: Floats) -> str:

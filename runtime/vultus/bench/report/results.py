@@ -71,6 +71,8 @@ def _accuracy(path: Path, shown: Sequence[Shown]) -> Accuracy:
     try:
         values = json.loads(path.read_bytes())
         hashes = {model["sha256"] for model in values["models"]}
+        if "latency" in values:
+            raise ValueError("it is a result of vultus bench")
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError) as error:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from vultus.bench.record import Percentile, Record
-from vultus.bench.report.markup import Html, element, table
+from vultus.bench.report.markup import Html, element, join, table
 from vultus.bench.report.results import Shown
 
 __all__ = [
@@ -25,6 +25,10 @@ __all__ = [
 UNKNOWN = "unknown"
 DROPPED_KEYS = {"modes", "hertz"}
 """Left out of the fingerprint: every mode that a board has, and a clock at one moment."""
+
+
+CLOCKS = {"lowest", "highest", "limit"}
+"""Fields of a fingerprint in hertz."""
 
 
 def latency_table(shown: Sequence[Shown]) -> Html:
@@ -56,8 +60,8 @@ def stages_table(shown: Sequence[Shown]) -> Html:
             f"{stage.where}{f', {stage.term}' if stage.term else ''}",
             f"{stage.count}",
             f"{stage.mean_ms:.3f}",
-            f"{stage.p50_ms:.3f}",
-            _or_few(stage.p90_ms, "{:.3f}"),
+            _or(stage.p50_ms, "{:.3f}"),
+            UNKNOWN if stage.p50_ms is None else _or_few(stage.p90_ms, "{:.3f}"),
             "beside the frame" if stage.share is None else f"{stage.share:.1%}",
         )
         for one in shown
@@ -169,8 +173,15 @@ def provenance_table(shown: Sequence[Shown]) -> Html:
 
 
 def fingerprint_table(shown: Sequence[Shown]) -> Html:
-    """Return the machines, field by field; fields that differ are marked."""
-    return _compared("The machine", shown, [dict(_flat(one.record.fingerprint)) for one in shown])
+    """Return the machines, field by field; fields that differ are marked, what none told stands at the end."""
+    columns = [dict(_flat(one.record.fingerprint)) for one in shown]
+    names = dict.fromkeys(name for column in columns for name in column)
+    untold = [name for name in names if all(column.get(name, UNKNOWN) == UNKNOWN for column in columns)]
+    known = [{name: told for name, told in column.items() if name not in untold} for column in columns]
+    said = element(
+        "p", f"Not told by {'it' if len(shown) == 1 else 'any of them'}: {', '.join(untold)}.", class_="soft"
+    )
+    return join([_compared("The machine", shown, known), *([said] if untold else [])])
 
 
 def _compared(caption: str, shown: Sequence[Shown], columns: Sequence[dict[str, str]]) -> Html:
@@ -214,7 +225,18 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         for number, inner in enumerate(value):
             yield from _flat(inner, f"{name} {number + 1}")
     else:
-        yield name, UNKNOWN if value is None else _plain(value)
+        yield name, UNKNOWN if value is None else _measured(name, value)
+
+
+def _measured(name: str, value: Any) -> str:
+    """Return a field of a fingerprint with its unit, where it has one."""
+    field = name.rpartition(".")[2]
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if field == "memory":
+            return f"{value / 2**30:.1f} GiB"
+        if field in CLOCKS:
+            return f"{value / 1e6:.0f} MHz"
+    return _plain(value)
 
 
 def _plain(value: Any) -> str:
