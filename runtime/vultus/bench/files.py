@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import shutil
+import tempfile
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,11 @@ def load_record(path: str | os.PathLike[str]) -> Record:
 def load_samples(path: str | os.PathLike[str]) -> Arrays:
     """Return the raw samples that lie beside a result file; raises SourceError when they are not its own."""
     record, beside = load_record(path), Path(path).with_suffix(".npz")
+    if not beside.exists():
+        raise SourceError(
+            f"{beside}: there is no such file, and {Path(path).name} keeps its raw samples in it; copy both files "
+            "together"
+        )
     data = _content(beside)
     found = hashlib.sha256(data).hexdigest()
     if found != record.samples_sha256:
@@ -83,8 +89,12 @@ def check_output(path: Path) -> None:
         raise SinkError(f"{path}: this is a folder; name a file in it")
     if not path.parent.is_dir():
         raise SinkError(f"{path}: there is no folder {path.parent}; make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise SinkError(f"{path}: the folder {path.parent} cannot be written to")
+    try:  # which folders take a file is known to them alone: rights say nothing to root, nor of read-only disks
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        why = error.strerror or error
+        raise SinkError(f"{path}: the folder {path.parent} cannot be written to: {why}") from error
 
 
 def _replace_all(contents: dict[Path, bytes]) -> None:

@@ -130,9 +130,16 @@ def measure(
             record, samples = run(request, progress)
         if json_file is not None:
             record = save_record(record, samples, json_file)
-        print_record(record, output_console())
+        console = output_console()
+        print_record(record, console)
+        # Where the figures go, their verdict goes too.
         for line in lines_of(record):
-            say(errors, line)
+            say(console, line)
+        if json_file is not None:
+            say(
+                errors,
+                f"{json_file}: written, its raw samples in {json_file.with_suffix('.npz').name} beside it",
+            )
     raise typer.Exit(ExitCode.FAILED if require_valid and not record.verdict.valid else ExitCode.OK)
 
 

@@ -83,7 +83,8 @@ def test_without_a_scenario_it_is_single(models: list[str], picture: str) -> Non
     assert done.stderr.startswith(
         "starting fresh processes for the footprint\nwarming up\nmeasuring: 0 of 0.4 s\n"
     )
-    assert "tiny-detector (fp32) and tiny-face (fp32) ran on ONNX Runtime" in done.stderr
+    assert "tiny-detector (fp32) and tiny-face (fp32) ran on ONNX Runtime" in done.stdout
+    assert "not valid: " in done.stdout, "figures that are kept without their verdict are quoted"
 
 
 def test_few_samples_end_with_1_only_where_they_must_be_valid(models: list[str], picture: str) -> None:

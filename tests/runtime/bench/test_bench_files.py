@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 
 from bench_records import record, samples
-from vultus.bench.files import load_record, load_samples, record_from_json, record_to_json, save_record
+from vultus.bench.files import (
+    check_output,
+    load_record,
+    load_samples,
+    record_from_json,
+    record_to_json,
+    save_record,
+)
 from vultus.errors import SinkError, SourceError
 
 
@@ -60,6 +67,11 @@ def test_samples_of_another_run_are_refused(tmp_path: Path) -> None:
     (tmp_path / "b.npz").replace(tmp_path / "a.npz")
     with pytest.raises(SourceError, match=r"not those of a\.json: .* copy both files together"):
         load_samples(tmp_path / "a.json")
+    (tmp_path / "a.npz").unlink()
+    with pytest.raises(
+        SourceError, match=r"a\.npz: there is no such file, and a\.json keeps its .*; copy both"
+    ):
+        load_samples(tmp_path / "a.json")
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -95,3 +107,14 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, name: str, said
     (tmp_path / "folder.json").mkdir()
     with pytest.raises(SinkError, match=said):
         save_record(record(), samples(), tmp_path / name)
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="takes a folder that refuses files even of root")
+def test_a_folder_that_takes_no_file_is_told_before_the_run() -> None:
+    with pytest.raises(SinkError, match=r"^/proc/a\.json: the folder /proc cannot be written to: "):
+        check_output(Path("/proc/a.json"))
+
+
+def test_a_place_is_tried_without_a_trace(tmp_path: Path) -> None:
+    check_output(tmp_path / "a.json")
+    assert os.listdir(tmp_path) == []
