@@ -60,6 +60,7 @@ def onnx_runner(model: onnx.ModelProto, spec: ModelSpec, precision: str = "") ->
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # as the runtime's
     # FP16 scales in Q/DQ come out wrong on the CPU unless this optimiser is off.
     disabled = ["WeightBiasQuantization"] if (precision or spec.precision) == "int8-fp16" else []
     try:

@@ -145,7 +145,12 @@ def watched(work: Callable[[], T], state: BuildState, title: str, console: Conso
     if interrupted:
         raise KeyboardInterrupt
     if errors:
-        raise errors[0]
+        try:
+            raise errors[0]
+        finally:
+            # The error's traceback holds this frame. A builder that only the garbage collector frees may be freed
+            # within another build, which then waits for its own lock.
+            errors.clear()
     return results[0]
 
 
