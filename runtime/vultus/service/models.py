@@ -46,6 +46,10 @@ def _model_file(folder: Path, key: str, name: str | None, precision: str) -> Pat
     found = found or ([] if name else [path for path in there if _is_for(path, key, precision)])
     if len(found) == 1 or (found and found[0].stem == stem):
         return found[0]
+    if not folder.is_dir():
+        raise MissingModel(
+            "models.folder", f"there is no folder {folder}; name one of models, or leave it out"
+        )
     told = f"{key} = {named!r}{'' if name else ', the default'}"
     names = ", ".join(sorted({path.stem for path in there})) or "none"
     raise MissingModel(

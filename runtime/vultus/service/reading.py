@@ -49,7 +49,10 @@ def read_config(path: Path) -> Config:
     try:
         data = path.read_bytes()
     except OSError as error:
-        said = f"cannot be read: {error.strerror}; make it, or name another file"
+        mend = (
+            "make it, or name another file" if isinstance(error, FileNotFoundError) else "name another file"
+        )
+        said = f"cannot be read: {error.strerror}; {mend}"
         raise ConfigError(str(path), [Problem(0, "", said)]) from error
     return config_from_text(data, str(path), hashlib.sha256(data).hexdigest())
 
@@ -119,7 +122,7 @@ def _several(tables: Any, name: str, found: list[tuple[Place, str]]) -> tuple[Ou
 def _one(kind: type[T], table: Any, place: Place, found: list[tuple[Place, str]]) -> T | None:
     """Return a table as its dataclass, None after its problems were added to `found`."""
     if not isinstance(table, dict):
-        found.append((place, f"must be a table, written [{place[0]}], not {table!r}"))
+        found.append((place, f"must be a table, written [{place[0]}], not {_told(table)}"))
         return None
     known = {key.name: key for key in fields(kind)}  # type: ignore[arg-type]
     news: list[tuple[Place, str]] = [
@@ -132,6 +135,8 @@ def _one(kind: type[T], table: Any, place: Place, found: list[tuple[Place, str]]
         values[name] = value
         if said:
             news.append(((*place, name), said))
+    if kind is Source:
+        news += _odd_ways(table, place)
     made = kind(**values)
     news += [] if news else [((*place, *where), said) for where, said in _odd_together(made)]
     found += news
@@ -149,9 +154,15 @@ def _value(table: dict[str, Any], key: Field[Any], hint: Any) -> tuple[str, Any]
     given = table[key.name]
     try:
         value = msgspec.convert(given, hint)
-        return ("" if key.metadata["fits"](value) else f"got {given!r}, expected {takes}"), value
+        return ("" if key.metadata["fits"](value) else f"got {_told(given)}, expected {takes}"), value
     except msgspec.ValidationError:
-        return f"got {given!r}, expected {takes}", key.default
+        return f"got {_told(given)}, expected {takes}", key.default
+
+
+def _told(given: Any) -> str:
+    """Return a value as it is shown, without what may be the user and password of an address, however misspelt."""
+    shown = repr(given)
+    return shown if "@" not in shown else f"{shown[:1]}***{shown[shown.rindex('@') :]}"
 
 
 def _odd_together(made: object) -> Iterator[tuple[Place, str]]:
@@ -164,15 +175,15 @@ def _odd_together(made: object) -> Iterator[tuple[Place, str]]:
                 yield (name,), 'is for kind = "jsonlines" alone; leave it out'
 
 
-def _odd_source(source: Source) -> Iterator[tuple[Place, str]]:
-    given = [name for name in WAYS if getattr(source, name) is not None]
+def _odd_ways(table: Mapping[str, Any], place: Place) -> Iterator[tuple[Place, str]]:
+    given = [name for name in WAYS if name in table]
     if len(given) != 1:
-        yield (
-            tuple(given[1:2]),
-            f"expected exactly one of {', '.join(WAYS)}; got {', '.join(given) or 'none'}",
-        )
-        return
-    if source.loop and given != ["path"]:
+        said = f"expected exactly one of {', '.join(WAYS)}; got {', '.join(given) or 'none'}"
+        yield (*place, *given[1:2]), said
+
+
+def _odd_source(source: Source) -> Iterator[tuple[Place, str]]:
+    if source.loop and source.path is None:
         yield ("loop",), "is for files and folders alone, which end; leave it out"
     if source.gstreamer is None:
         if source.colour is not None:

@@ -15,7 +15,7 @@ __all__ = ["Feed", "PictureFeed", "Taken", "without_secrets"]
 Taken = tuple[str, Frame | SourceError]
 """(printable name, a frame or why there is none while the feed goes on)."""
 
-_SECRETS = re.compile(r"(?<=://)[^/@\s]*@")
+_SECRETS = re.compile(r"(?<=://)[^/\s]*@")
 
 
 class Feed(Protocol):

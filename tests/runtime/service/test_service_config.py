@@ -83,6 +83,9 @@ def test_what_is_left_out_has_a_default() -> None:
         ("schema = 1\n[source]\nloop = true", "f:2: source: expected exactly one of path, url, gstreamer; got none"),
         (f"{HEAD}url = 'rtsp://x'", "f:4: source.url: expected exactly one of path, url, gstreamer; got path, url"),
         ("schema = 1\n[source]\nurl = 'x'", "f:3: source.url: got 'x', expected an address such as"),
+        ("schema = 1\n[source]\nurl = 'me:se/c@ret@cam/1'", "f:3: source.url: got '***@cam/1', expected an address"),
+        ("schema = 1\n[source]\nurl = ['rtsp://me:secret@cam']", "f:3: source.url: got [***@cam'], expected an"),
+        ("schema = 1\nsource = 'rtsp://me:secret@cam'", "f:2: source: must be a table, written [source], not '***@c"),
         (f"{HEAD}pth = 3", "f:4: source.pth: is unknown; did you mean path?"),
         (f"{HEAD}zzz = 3", "f:4: source.zzz: is unknown; expected one of path, url, gstreamer, size"),
         (f"{HEAD}rate = 0", "f:4: source.rate: got 0, expected frames a second above 0"),
@@ -124,11 +127,18 @@ def test_a_problem_has_line_key_and_what_to_do(text: str, said: str) -> None:
 
 
 def test_all_problems_are_found_at_once_and_in_the_order_of_lines() -> None:
-    text = f"{HEAD}rate = 'x'\n[health]\nstall_s = 0\n[run]\ndevice = 1\nthreads = 1.5\n"
+    text = f"{HEAD}rate = 'x'\nurl = 3\n[health]\nstall_s = 0\n[run]\ndevice = 1\nthreads = 1.5\n"
     with pytest.raises(ConfigError) as caught:
         config_from_text(text.encode(), "f")
     found = [(problem.line, problem.key) for problem in caught.value.problems]
-    assert found == [(4, "source.rate"), (6, "health.stall_s"), (8, "run.device"), (9, "run.threads")]
+    assert found == [
+        (4, "source.rate"),
+        (5, "source.url"),
+        (5, "source.url"),
+        (7, "health.stall_s"),
+        (9, "run.device"),
+        (10, "run.threads"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -188,6 +198,7 @@ DETECTOR, NETWORK = (path.stem for path in default_models())
     ("models", "said"),
     [
         ("detector = 'x'", "models.detector: there is no model x-fp16.onnx in {zoo} (for detector = 'x', "),
+        ("folder = '/none'", "models.folder: there is no folder /none; name one of models, or leave it out"),
         ("face = 'x'\nprecision = 'fp32'", "models.face: there is no model x.onnx in"),
         ("detector = '{face}'", "models.detector: {face}-fp16.onnx is a face network; name it in"),
         ("face = '{detector}'", "models.face: {detector}-fp16.onnx is a detector; name it in the other key"),

@@ -199,6 +199,7 @@ def test_a_folder_without_pictures_is_looked_at_again(tmp_path: Path) -> None:
     ("address", "shown"),
     [
         ("rtsp://me:secret@camera:554/a", "rtsp://camera:554/a"),
+        ("rtsp://me:se@cret@camera/a@b", "rtsp://camera/a@b"),
         ("rtsp://camera/a@b", "rtsp://camera/a@b"),
         ("rtspsrc location=rtsp://me:se/cret@camera/x", "rtspsrc location=rtsp://me:se/cret@camera/x"),
         ("/data/a.mp4", "/data/a.mp4"),
