@@ -79,6 +79,15 @@ def _gone(status: Status | None, where: Places, now: float) -> str:
 
 
 def _alive(pid: int) -> bool:
+    """Tell whether a process runs; one that ended and whose parent never asks, as in some containers, does not."""
+    try:
+        # The name before the state stands in brackets and may hold any of them.
+        if Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(") ")[2][
+            :1
+        ] in ("Z", "X"):
+            return False
+    except OSError:  # no /proc, or hidden
+        pass
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -46,6 +46,10 @@ class Reporter:
 
     def starting(self) -> None:
         """Tell that models and outputs are being opened."""
+        with suppress(
+            OSError
+        ):  # systemd makes the folder; by hand it may be ours to make, else the next line tells
+            self._path.parent.mkdir(mode=0o755, exist_ok=True)
         self._write(Status("starting", os.getpid(), self._started, time.time()))
 
     def report(self, parts: Parts) -> str:
@@ -119,7 +123,7 @@ class Reporter:
         try:
             write_status(self._path, status)
         except SinkError as error:  # no reason to analyse nothing; `vultus health` sees that it is stale
-            self.say_once("status", str(error))
+            self.say_once("status", f"{error}; `vultus health` knows nothing of this service without it")
 
 
 def _line(status: Status) -> str:

@@ -23,6 +23,7 @@ from vultus.service.firstboot import FirstBoot, read_firstboot, write_firstboot
 from vultus.service.health import health
 from vultus.service.judging import Meter, source_warning
 from vultus.service.places import Places, places
+from vultus.service.report import Reporter
 from vultus.service.status import STALE, Status, Wanted, read_status, write_status
 from vultus.sources.feed import PictureFeed
 from vultus.sources.latest import LatestFrame
@@ -107,6 +108,28 @@ def test_a_process_that_is_gone(where: Places, tmp_path: Path) -> None:
     write_status(where.status, status(pid=pid, state="stopping", warnings=("ModelError: x",)))
     found = health(tmp_path, now=NOW)[0]
     assert (found.level, found.why) == (2, "was stopped; ModelError: x; systemctl start vultus")
+
+
+def test_a_process_that_ended_and_is_not_buried_yet_is_gone(where: Places, tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.read()  # ends with the process, which nobody has waited for
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        write_status(where.status, status(pid=process.pid))
+        assert health(tmp_path, now=NOW)[0].why.startswith(f"process {process.pid} is gone without a word")
+
+
+def test_a_service_by_hand_makes_its_folder_or_tells_that_it_is_not_seen(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made = places(tmp_path).runtime
+    made.parent.mkdir()
+    Reporter(made / "status.json").starting()
+    assert read_status(made / "status.json") is not None
+    nowhere = tmp_path / "none" / "vultus" / "status.json"
+    Reporter(nowhere).starting()
+    said = f"{nowhere}: cannot be written: No such file or directory; `vultus health` knows nothing of this service"
+    assert said in capfd.readouterr().err
 
 
 def test_broken_files_are_told(where: Places, tmp_path: Path) -> None:
