@@ -93,7 +93,9 @@ def test_points_are_judged_on_the_labelled_face(
     points = run(sets, tiny_models[:1], tmp_path / "out.json", "--sets", "mtfl")["points5"]["mtfl"]
     assert points["n"] == result["points5"]["mtfl"]["n"] == 2
     assert points["nme_eye"] == pytest.approx(100 / between_eyes / 2, abs=0.15)
-    assert result["points5"]["mtfl"]["nme_eye"] > points["nme_eye"], "the landmarks of the tiny network are wild"
+    assert result["points5"]["mtfl"]["nme_eye"] > points["nme_eye"], (
+        "the landmarks of the tiny network are wild"
+    )
     assert result["landmarks68"]["all"]["n"] == 2
 
 
