@@ -183,7 +183,15 @@ def test_root_that_cannot_be_written_is_refused_before_anything_is(made: Path, t
     need_root()
     root = board_root(tmp_path / "root")
     read_only = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$0" "$2" "$1"'
-    command = ["unshare", "--mount", "bash", "-c", read_only, JETSON / "apply_overlay.sh", root]
+    command: list[str | Path] = [
+        "unshare",
+        "--mount",
+        "bash",
+        "-c",
+        read_only,
+        JETSON / "apply_overlay.sh",
+        root,
+    ]
     done = called([*command, made / f"{NAME}.tar.zst"])
     assert done.returncode == 1
     assert f"{root} cannot be written" in done.stderr
