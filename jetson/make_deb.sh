@@ -120,11 +120,7 @@ main() {
     WORK=$(mktemp -d)
     trap 'rm -rf "$WORK"' EXIT
     tree=$WORK/tree && mkdir "$tree"
-    if [[ -n $staging ]]; then
-        copy_staged "$staging" "$tree"
-    else
-        staged "$tree" --platform "$platform" "${install[@]}"
-    fi
+    tree_into "$tree" "$staging" --platform "$platform" "${install[@]}"
     settle "$tree" "$SOURCE_DATE_EPOCH"
     version=$(version_of "$tree")
     if [[ -d $tree/opt/vultus/models ]]; then

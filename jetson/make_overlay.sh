@@ -71,11 +71,7 @@ main() {
     platform_named "$platform"
     WORK=$(mktemp -d)
     trap 'rm -rf "$WORK"' EXIT
-    if [[ -n $staging ]]; then
-        copy_staged "$staging" "$WORK"
-    else
-        staged "$WORK" --platform "$platform" "${install[@]}"
-    fi
+    tree_into "$WORK" "$staging" --platform "$platform" "${install[@]}"
     make_overlay "$WORK" "$out" "$platform" "$key"
 }
 

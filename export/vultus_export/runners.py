@@ -12,6 +12,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from vultus.engines.ort import disabled_optimisers, session_options
 from vultus.errors import ModelError
 from vultus.spec import ModelSpec
 
@@ -57,18 +58,13 @@ def onnx_runner(model: onnx.ModelProto, spec: ModelSpec, precision: str = "") ->
     """
     import onnxruntime as ort
 
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = len(os.sched_getaffinity(0))
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # as the runtime's
-    # FP16 scales in Q/DQ come out wrong on the CPU unless this optimiser is off.
-    disabled = ["WeightBiasQuantization"] if (precision or spec.precision) == "int8-fp16" else []
+    options = session_options(len(os.sched_getaffinity(0)))
     try:
         session = ort.InferenceSession(
             model.SerializeToString(),
             options,
             providers=["CPUExecutionProvider"],
-            disabled_optimizers=disabled,
+            disabled_optimizers=disabled_optimisers(precision or spec.precision),
         )
     except Exception as error:  # its exceptions share no base class
         raise ModelError(f"ONNX Runtime cannot load model {spec.name!r}: {error}") from error

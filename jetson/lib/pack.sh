@@ -10,17 +10,17 @@ source_epoch() {
     printf '%s' "$epoch"
 }
 
-# staged FOLDER ARGUMENTS...: install into a fresh folder with install.sh, as a board's root would be.
-staged() {
-    local folder=$1
-    shift
-    "$HERE/install.sh" --root "$folder" --offline "$@" >&2
-}
-
-# copy_staged FROM TO: the tree that somebody made before.
-copy_staged() {
-    [[ -d $1 ]] || die "there is no folder $1" "a tree that install.sh --root made" "run install.sh --root $1 --platform NAME first"
-    cp -a "$1/." "$2"
+# tree_into FOLDER STAGING ARGUMENTS...: the tree that somebody made before, or a fresh one of install.sh's, as on a board.
+tree_into() {
+    local folder=$1 staging=$2
+    shift 2
+    if [[ -n $staging ]]; then
+        [[ -d $staging ]] || die "there is no folder $staging" "a tree that install.sh --root made" \
+            "run install.sh --root $staging --platform NAME first"
+        cp -a "$staging/." "$folder"
+    else
+        "$HERE/install.sh" --root "$folder" --offline "$@" >&2
+    fi
 }
 
 # strays FOLDER: print bytecode that came from no wheel, and half-made files: neither is the same twice.

@@ -17,6 +17,7 @@ import tiny
 from jetson_install import listing, seal_bundle
 from jetson_rootfs import install_into, make_rootfs, run_inside, stub_board, wheelhouse
 from repository import ROOT
+from stub_board import CONFIG
 from vultus.zoo import default_models
 
 PICTURE = ROOT / "examples/astronaut.png"
@@ -121,18 +122,6 @@ def test_doctor_names_the_machine_and_what_is_missing(installed: Installed) -> N
     used = [*(path.name for path in default_models()), "--device cpu"]
     assert {name: told[name]["status"] for name in used} == dict.fromkeys(used, "ok")
     assert {told[name]["status"] for name in ("driver", "TensorRT", "--device cuda")} == {"absent"}
-
-
-CONFIG = """schema = 1
-[source]
-path = "/dev/video0"
-[models]
-detector = "tiny-det"
-face = "tiny-face"
-precision = "fp32"
-[run]
-device = "auto"
-"""
 
 
 def test_first_boot_with_a_stub_of_tensorrt(installed: Installed) -> None:

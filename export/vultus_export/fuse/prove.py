@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from vultus.engines.ort import session_options
 from vultus.pipeline import Analyzer
 from vultus.spec import ModelSpec
 from vultus.types import FaceArray, empty_faces
@@ -56,9 +57,7 @@ def run_fused(model: onnx.ModelProto) -> Callable[[Pixels], FaceArray]:
     """Return a function that runs a fused file on a BGR picture and gives what it found as FACE records."""
     import onnxruntime as ort
 
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = len(os.sched_getaffinity(0))
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # as the runtime's
+    options = session_options(len(os.sched_getaffinity(0)))
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper
 
+from vultus.engines.ort import disabled_optimisers, session_options
 from vultus.errors import ModelError
 from vultus_export.runners import onnx_runner
 from vultus_export.tidy import spec_of
@@ -158,17 +159,12 @@ def _alone(candidate: onnx.ModelProto, one: _Segment) -> Callable[[Values], Arra
 def _session(model: onnx.ModelProto, precision: str) -> Any:
     import onnxruntime as ort
 
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    # As in vultus.engines.ort: FP16 scales in Q/DQ come out wrong on the CPU unless this optimiser is off.
-    disabled = ["WeightBiasQuantization"] if precision == "int8-fp16" else []
     try:
         return ort.InferenceSession(
             model.SerializeToString(),
-            options,
+            session_options(threads=1),
             providers=["CPUExecutionProvider"],
-            disabled_optimizers=disabled,
+            disabled_optimizers=disabled_optimisers(precision),
         )
     except Exception as error:  # its exceptions share no base class
         raise ModelError(f"layer {model.graph.name!r} does not run by itself: {error}") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vultus.words import counted
+
 __all__ = ["ENOUGH_FACES", "ENOUGH_PICTURES", "cautions_about"]
 
 ENOUGH_PICTURES = 64
@@ -36,4 +38,4 @@ def cautions_about(faces: int, pictures: int | None = None, same: bool = False) 
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'} alone"
+    return f"{counted(number, noun)} alone"

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from vultus.signals import handled
 from vultus_firstboot import FirstBootError, Stopped
 
 __all__ = ["alone", "refuse_foreign", "remove_leftovers", "stoppable"]
@@ -72,12 +73,8 @@ def stoppable() -> Iterator[None]:
             f"stopped by {signal.Signals(number).name}; it goes on where it was when it is started again"
         )
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with handled(dict.fromkeys((signal.SIGTERM, signal.SIGINT), stop)):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def remove_leftovers(state: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from vultus.disk import flush_folder
 from vultus.errors import SinkError, VultusError
 from vultus.service.files import read_json, write_json
 from vultus_firstboot import FirstBootError
@@ -89,7 +90,7 @@ class Slots:
             folder.mkdir(parents=True, exist_ok=True)
             # Gone ahead of the rest, so that no slot looks tested whose engines change.
             (folder / RECORD).unlink(missing_ok=True)
-            _sync(folder)
+            flush_folder(folder)
             for entry in folder.iterdir():
                 if entry.name not in keep:
                     _remove(entry)
@@ -103,7 +104,7 @@ class Slots:
 
     def seal(self, slot: Slot, record: Record) -> None:
         """Note that the engines of a slot passed the self-test."""
-        _sync(self.path(slot))
+        flush_folder(self.path(slot))
         write_json(self.path(slot) / RECORD, record)
 
     def switch(self, slot: Slot | None) -> None:
@@ -115,7 +116,7 @@ class Slots:
             following.unlink(missing_ok=True)
             following.symlink_to(slot)
             os.replace(following, link)
-        _sync(self.folder)
+        flush_folder(self.folder)
 
 
 def origin_in(folder: Path) -> Origin:
@@ -131,11 +132,3 @@ def _remove(entry: Path) -> None:
         shutil.rmtree(entry)
     else:
         entry.unlink()
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

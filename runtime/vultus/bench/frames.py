@@ -18,13 +18,13 @@ from vultus.selftest.pictures import collage
 from vultus.sources import find_pictures, read_picture
 from vultus.sources.listing import printable
 from vultus.types import Frame
+from vultus.words import counted
 
 __all__ = [
     "ROOM",
     "SYNTHETIC",
     "VIDEO_SUFFIXES",
     "Frames",
-    "counted",
     "frames_from_source",
     "size_from_text",
     "synthetic",
@@ -147,11 +147,6 @@ def _pyav(path: Path) -> Any:
         raise SourceError(
             f"{printable(path)}: reading videos takes PyAV, which is not here ({error}); pip install 'vultus[video]'"
         ) from error
-
-
-def counted(count: int, what: str) -> str:
-    """Return `1 face`, `2 faces`."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _digest(frames: Sequence[Frame]) -> str:

@@ -13,6 +13,7 @@ from shutil import which
 from types import FrameType
 
 from vultus.errors import DeviceError
+from vultus.signals import handled
 
 __all__ = ["locked_clocks"]
 
@@ -110,9 +111,5 @@ def _hangup_as_error() -> Iterator[None]:
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, leave) for number in (signal.SIGHUP, signal.SIGTERM)}
-    try:
+    with handled(dict.fromkeys((signal.SIGHUP, signal.SIGTERM), leave)):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from vultus.bench.frames import counted
 from vultus.bench.record import Record
+from vultus.words import counted
 
 __all__ = ["lines_of", "print_record"]
 

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from vultus.bundle.manifest import BundledModel, Manifest
 from vultus.bundle.verify import Verified, verify_bundle
+from vultus.disk import flush_folder
 from vultus.errors import ModelError
 from vultus.onnxfile import spec_from_onnx
 from vultus.spec import spec_from_json
@@ -66,7 +67,7 @@ def install(bundle: Path, directory: Path, key: Path | None = None) -> Installed
                 _check_spec(folder, model, bundle)
             _settle(folder)
             folder.rename(directory)
-        _sync(directory.absolute().parent)
+        flush_folder(directory.absolute().parent)
     except OSError as error:
         raise ModelError(f"{bundle} cannot be installed in {directory}: {error.strerror}") from error
     return Installed(directory, verified)
@@ -130,12 +131,4 @@ def _settle(folder: Path) -> None:
     os.umask(umask)
     folder.chmod(0o777 & ~umask)
     for root, _, _ in os.walk(folder):
-        _sync(Path(root))
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        flush_folder(Path(root))

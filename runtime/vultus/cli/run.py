@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vultus.cli.console import ExitCode, clean_exit, error_console, output_console, say
 from vultus.errors import InputError, SinkError, SourceError
+from vultus.words import counted
 
 if TYPE_CHECKING:
     from vultus.pipeline import Analyzer
@@ -56,7 +57,7 @@ class _Tally:
 
     def lines(self) -> Iterator[str]:
         failed = f", {self.failed} failed" if self.failed else ""
-        counts = f"{_count(self.pictures, 'picture')}, {_count(self.faces, 'face')}{failed}"
+        counts = f"{counted(self.pictures, 'picture')}, {counted(self.faces, 'face')}{failed}"
         if not self.pictures:
             yield counts
             return
@@ -208,7 +209,3 @@ def _show(console: Console, name: str, result: Result) -> None:
         console.print(faces_table(name, result.faces, console.width))
     else:
         say(console, f"{name}: no faces")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -18,7 +18,7 @@ from vultus.spec import ModelSpec
 if TYPE_CHECKING:
     from vultus.engines import Tensors
 
-__all__ = ["OnnxRuntimeEngine", "open_model"]
+__all__ = ["OnnxRuntimeEngine", "disabled_optimisers", "open_model", "session_options"]
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 KNOWN_SHAPES = 64
@@ -51,7 +51,8 @@ def _chosen(device: str) -> tuple[str, str]:
     return "cuda", ""
 
 
-def _session(path: Path, spec: ModelSpec, device: str, threads: int) -> Any:
+def session_options(threads: int) -> Any:
+    """Return the onnxruntime.SessionOptions that every session of this project runs with."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -61,8 +62,19 @@ def _session(path: Path, spec: ModelSpec, device: str, threads: int) -> Any:
     options.log_severity_level = 4
     # Idle threads that spin take a core from the other network's threads and from whatever else the device does.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # FP16 scales in Q/DQ come out wrong on the CPU unless this optimiser is off.
-    disabled = ["WeightBiasQuantization"] if spec.precision == "int8-fp16" else []
+    return options
+
+
+def disabled_optimisers(precision: str) -> list[str]:
+    """Return which of ONNX Runtime's optimisers a model of a precision must do without."""
+    # FP16 scales in Q/DQ come out wrong on the CPU unless this one is off.
+    return ["WeightBiasQuantization"] if precision == "int8-fp16" else []
+
+
+def _session(path: Path, spec: ModelSpec, device: str, threads: int) -> Any:
+    import onnxruntime
+
+    options, disabled = session_options(threads), disabled_optimisers(spec.precision)
     wanted = PROVIDERS[device]
     try:
         session = onnxruntime.InferenceSession(

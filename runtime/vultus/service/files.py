@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, TypeVar
 
+from vultus.disk import flush_folder
 from vultus.errors import SinkError, SourceError
 
 __all__ = ["read_json", "write_json"]
@@ -35,19 +36,11 @@ def write_json(path: Path, value: Any, lasting: bool = True) -> None:
                 os.fsync(file.fileno())
         os.replace(part, path)
         if lasting:
-            _sync(path.parent)
+            flush_folder(path.parent)
     except OSError as error:
         if part:
             Path(part).unlink(missing_ok=True)
         raise SinkError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def read_json(path: Path, kind: type[T]) -> T | None:

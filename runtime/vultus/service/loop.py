@@ -17,6 +17,7 @@ from vultus.service.notify import Notifier
 from vultus.service.parts import Parts
 from vultus.service.places import places
 from vultus.service.report import Reporter
+from vultus.signals import Handler, handled
 from vultus.types import Frame
 
 __all__ = ["serve"]
@@ -55,17 +56,13 @@ class _Service:
     @contextmanager
     def signals(self) -> Iterator[None]:
         """Take SIGTERM and SIGINT as the wish to stop, SIGHUP as the wish to read the configuration again."""
-        handlers = {
+        handlers: dict[int, Handler] = {
             signal.SIGTERM: self._on_stop,
             signal.SIGINT: self._on_stop,
             signal.SIGHUP: self._on_reload,
         }
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        try:
+        with handled(handlers):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def start(self) -> None:
         """Open everything that the configuration names."""
