@@ -75,3 +75,25 @@ def test_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+INTERRUPTED_AT = """
+import os, signal, sys
+
+class Interrupter:
+    def find_spec(self, name, path, target=None):
+        if name == {name!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may run where it is ignored
+sys.meta_path.insert(0, Interrupter())
+from vultus.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("name", ["vultus.cli.commands", "typer", "rich.console", "vultus.cli.service"])
+def test_an_interrupt_while_it_starts_ends_as_a_later_one(name: str) -> None:
+    code = INTERRUPTED_AT.format(name=name)
+    done = subprocess.run([sys.executable, "-c", code, "doctor"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "vultus: interrupted\n")

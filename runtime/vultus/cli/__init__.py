@@ -1,59 +1,40 @@
-"""The command `vultus`. Heavy imports wait inside the commands, so `vultus --help` is quick."""
+"""The command `vultus`. Its commands are imported by `main`, so that Ctrl-C is heard from the beginning."""
 
 from __future__ import annotations
 
 import signal
+import sys
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from vultus.cli import bench, config, doctor, health, models, run, selftest, service
+if TYPE_CHECKING:
+    from vultus.cli.commands import app
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(
-    name="vultus",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    epilog="Example: vultus run photos --draw drawn --json faces.jsonl",
-)
-app.command(epilog="Example: vultus run photos --draw drawn --json faces.jsonl")(run.run)
-app.command(epilog="Example: vultus doctor --json")(doctor.doctor)
-app.command(epilog="Example: vultus selftest --device cuda")(selftest.selftest)
-app.command(epilog="Example: vultus service --config vultus.toml")(service.service)
-app.command(epilog="Example: vultus health --json")(health.health)
-app.add_typer(bench.bench, name="bench", epilog="Example: vultus bench single --quick")
-app.add_typer(models.models, name="models", epilog="Example: vultus models list")
-app.add_typer(config.config, name="config", epilog="Example: vultus config check vultus.toml")
+INTERRUPTED = 130
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from vultus import __version__
+def main() -> None:
+    """Run the command line; a request to end (SIGTERM) cleans up as Ctrl-C does."""
+    try:
+        signal.signal(signal.SIGTERM, _leave)
+        from vultus.cli.commands import app
 
-        typer.echo(f"vultus {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and leave."
-        ),
-    ] = False,
-) -> None:
-    """Find faces in pictures and measure their attributes."""
+        app()
+    except KeyboardInterrupt:  # before a command began, which says so itself
+        sys.stderr.write("vultus: interrupted\n")
+        raise SystemExit(INTERRUPTED) from None
 
 
 def _leave(number: int, _: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def main() -> None:
-    """Run the command line; a request to end (SIGTERM) cleans up as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, _leave)
-    app()
+def __getattr__(name: str) -> Any:
+    """Load the commands when they are asked for."""
+    if name != "app":
+        raise AttributeError(f"module 'vultus.cli' has no attribute {name!r}; it has: {', '.join(__all__)}")
+    from vultus.cli.commands import app
+
+    return app
