@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,14 @@ from sidecars import ORIN, saved
 from vultus.cli import app
 from vultus.doctor import Check, examine
 from vultus.doctor.machine import gpu_checks, jetson_checks, probe
+from vultus.doctor.packages import ORT, USEFUL
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 DRIVER = """
 #include <stdlib.h>
@@ -190,6 +200,18 @@ def test_other_machines_have_no_jetson_section(tmp_path: Path) -> None:
     assert jetson_checks(tmp_path) == []
     (check,) = jetson_checks(board(tmp_path, "garbage\n"))
     assert (check.status, check.value) == ("problem", "garbage")
+
+
+# Packages
+
+
+@pytest.mark.parametrize("extra", ["cpu", "gpu", "pycuda", "bench", "video", "bundle"])
+def test_what_an_extra_brings_is_listed_with_its_extra(extra: str) -> None:
+    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    for requirement in project["optional-dependencies"][extra]:
+        name = re.split("[><=; ]", requirement)[0]
+        assert name in ORT or name in USEFUL
+        assert name in ("pycuda", *ORT) or f"'vultus[{extra}]'" in USEFUL[name], "what brings it is told"
 
 
 # The whole report

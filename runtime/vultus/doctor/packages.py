@@ -19,6 +19,9 @@ NEEDED = ("numpy", "msgspec", "rich", "typer")
 USEFUL = {
     "cuda-bindings": "pip install 'vultus[gpu]' for work on the GPU",
     "pycuda": "in place of cuda-bindings, or for programs that pass its arrays",
+    "av": "pip install 'vultus[video]' for video files and streams of the network",
+    "nvidia-ml-py": "pip install 'vultus[bench]' for power, temperature and clocks of a GPU in a PC",
+    "matplotlib": "pip install 'vultus[bench]' for the pages of vultus bench report",
     "cryptography": "pip install 'vultus[bundle]' for signed model bundles",
     "zstandard": "pip install 'vultus[bundle]' for model bundles",
     "tensorrt-rtx-cu13-bindings": "pip install 'vultus[rtx]' for TensorRT-RTX engines",
