@@ -44,7 +44,9 @@ class _BenchGroup(TyperGroup):
 
 bench = typer.Typer(
     cls=_BenchGroup,
-    help="Measure speed, memory and energy. Without a scenario: single.",
+    help="Measure speed, memory and energy. Without a scenario: single.\n\n"
+    "The scenarios share their options, such as --quick, --seconds, --faces, --size, --source, --device, --models "
+    "and --json; vultus bench single --help tells them all.",
     epilog="Example: vultus bench single --quick --json result.json",
 )
 

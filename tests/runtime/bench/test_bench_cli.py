@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -85,6 +86,17 @@ def test_without_a_scenario_it_is_single(models: list[str], picture: str) -> Non
     )
     assert "tiny-detector (fp32) and tiny-face (fp32) ran on ONNX Runtime" in done.stdout
     assert "not valid: " in done.stdout, "figures that are kept without their verdict are quoted"
+
+
+def test_the_help_says_where_the_options_are_and_names_such_as_there_are() -> None:
+    told, all_of_them = (
+        CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "120"}).output
+        for words in (["bench"], ["bench", "single"])
+    )
+    assert "vultus bench single --help" in told
+    named = set(re.findall(r"--[a-z-]+", told)) - {"--help"}
+    assert {"--quick", "--source", "--device", "--json"} <= named
+    assert [option for option in named if option not in all_of_them] == []
 
 
 def test_few_samples_end_with_1_only_where_they_must_be_valid(models: list[str], picture: str) -> None:
