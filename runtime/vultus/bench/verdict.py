@@ -8,7 +8,11 @@ from vultus.bench.record import Counts, Event, Golden, Scenario, Verdict
 from vultus.bench.samples import needed
 from vultus.bench.warmup import AGREEMENT
 
-__all__ = ["OTHER_LOAD", "judge"]
+__all__ = ["DROPPED", "OTHER_LOAD", "judge"]
+
+DROPPED = 0.01
+"""Share of a stream's frames that may be dropped: MLPerf Inference let 1 % of the queries of frames at a fixed rate
+miss their interval (Reddi et al. 2020). Beyond it the latency is that of the frames that were spared the wait."""
 
 OTHER_LOAD = 0.05
 """Share of the processor that others may take."""
@@ -40,14 +44,7 @@ def judge(
 def _reasons(
     scenario: Scenario, counts: Counts, golden: Golden, events: Sequence[Event], other: float | None
 ) -> Iterator[str]:
-    least = needed(SHARES[scenario.headline])
-    if counts.samples < least:
-        yield f"too few samples: {counts.samples}, {scenario.headline} takes {least}; measure longer"
-    if not counts.settled:
-        yield (
-            f"the warm-up did not settle: after {counts.warmup_seconds:.0f} s two windows in a row still differed by "
-            f"more than {AGREEMENT:.0%}"
-        )
+    yield from _of_counts(scenario, counts)
     if golden.before != golden.after:
         yield "the same frames gave other results after the run than before; run: vultus selftest"
     if other is not None and other > OTHER_LOAD:
@@ -58,3 +55,20 @@ def _reasons(
     for event in events:
         times = "once" if event.count == 1 else f"{event.count} times"
         yield f"{SAID[event.kind]}: {event.name} ({times})"
+
+
+def _of_counts(scenario: Scenario, counts: Counts) -> Iterator[str]:
+    least = needed(SHARES[scenario.headline])
+    if counts.samples < least:
+        yield f"too few samples: {counts.samples}, {scenario.headline} takes {least}; measure longer"
+    offered, dropped = counts.offered or 0, counts.dropped or 0
+    if dropped > DROPPED * offered:
+        yield (
+            f"too many frames were dropped: {dropped} of {offered}, {DROPPED:.0%} is the limit; lower --rate to what "
+            "this machine keeps up with"
+        )
+    if not counts.settled:
+        yield (
+            f"the warm-up did not settle: after {counts.warmup_seconds:.0f} s two windows in a row still differed by "
+            f"more than {AGREEMENT:.0%}"
+        )

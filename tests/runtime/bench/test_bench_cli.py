@@ -105,6 +105,12 @@ def test_few_samples_end_with_1_only_where_they_must_be_valid(models: list[str],
     assert "not valid: too few samples: 2, p90 takes 64; measure longer" in done.output
 
 
+def test_a_stream_that_nobody_keeps_up_with_is_not_valid(models: list[str], picture: str) -> None:
+    done = invoke("stream", "--rate", "100000", *SHORT, *models, "--source", picture)
+    assert done.exit_code == 0, done.output
+    assert re.search(r"not valid: too many frames were dropped: \d+ of 40000, 1% is the limit", done.output)
+
+
 def test_a_person_sees_one_line_of_progress(models: list[str], picture: str) -> None:
     ours, theirs = pty.openpty()
     command = [

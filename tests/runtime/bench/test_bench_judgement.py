@@ -164,6 +164,10 @@ def test_a_clean_run_is_valid() -> None:
     ("changes", "said"),
     [
         ({"counts": replace(COUNTS, samples=63)}, "too few samples: 63, p90 takes 64; measure longer"),
+        (
+            {"counts": replace(COUNTS, samples=197, offered=200, dropped=3)},
+            "too many frames were dropped: 3 of 200, 1% is the limit; lower --rate",
+        ),
         ({"counts": replace(COUNTS, settled=False)}, "the warm-up did not settle: after 1 s"),
         ({"golden": Golden("a" * 64, "b" * 64)}, "gave other results after the run than before"),
         ({"other": 0.051}, "other load was seen: other programs took 5% of the processor"),
@@ -191,6 +195,11 @@ def test_every_reason_is_given(changes: dict[str, object], said: str) -> None:
 def test_a_multistream_takes_the_samples_of_a_p99() -> None:
     assert "p99 takes 662" in judge(scenario("multistream"), replace(COUNTS, samples=661), SAME).reasons[0]
     assert judge(scenario("multistream"), replace(COUNTS, samples=662), SAME).valid
+
+
+@pytest.mark.parametrize(("offered", "dropped"), [(200, 2), (200, 0), (None, None)])
+def test_a_stream_may_drop_one_frame_in_a_hundred(offered: int | None, dropped: int | None) -> None:
+    assert judge(scenario("stream"), replace(COUNTS, offered=offered, dropped=dropped), SAME).valid
 
 
 def test_all_reasons_come_together() -> None:
