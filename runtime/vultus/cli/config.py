@@ -27,16 +27,25 @@ def _group() -> None:
 
 @config.command("check", epilog="Example: vultus config check /etc/vultus/vultus.toml")
 def _check(
-    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="The configuration.")] = CONFIG,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help=f"The configuration, {CONFIG} by default.", show_default=False),
+    ] = None,
+    root: Annotated[
+        Path,
+        typer.Option("--root", metavar="DIR", help="Look for what it names below this folder instead of /."),
+    ] = Path("/"),
 ) -> None:
-    """Check a configuration: each error with its line and key, and whether the models are there.
+    """Check a configuration: each error with its line and key, and whether models and folders of outputs are there.
 
     Exit codes: 0 it can be used, 78 it cannot.
     """
     with clean_exit(), usable():
-        from vultus.service.checking import checked_config
+        from vultus.service.checking import check_outputs, checked_config
+        from vultus.service.places import places
 
-        checked_config(file)
+        file = file or places(root).config
+        check_outputs(file, checked_config(file, root), root)
         say(output_console(), f"{file}: can be used")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from vultus.errors import ModelError, VultusError
 from vultus.onnxfile import spec_from_onnx
 from vultus.service.config import Config, Models
-from vultus.service.places import places
+from vultus.service.places import below, places
 from vultus.zoo import default_models
 
 __all__ = ["MissingModel", "engine_files", "model_files"]
@@ -73,13 +73,8 @@ def _is_for(path: Path, key: str, precision: str) -> bool:
 
 def _folder(models: Models, root: Path) -> Path:
     if models.folder is not None:
-        return _below(root, models.folder)
+        return below(root, models.folder)
     bundle = places(root).models
     if bundle.is_dir():
         return bundle
     return default_models()[0].parent
-
-
-def _below(root: Path, folder: str) -> Path:
-    """Return a folder of the configuration as it lies below a root: /opt/x of a device is ROOT/opt/x here."""
-    return Path(folder) if root == Path("/") else root / folder.lstrip("/")

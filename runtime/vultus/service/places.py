@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Places", "places"]
+__all__ = ["Places", "below", "places"]
 
 
 @dataclass(frozen=True)
@@ -62,3 +62,8 @@ def places(root: Path = Path("/")) -> Places:
         config=root / "etc/vultus/vultus.toml",
         models=root / "opt/vultus/models",
     )
+
+
+def below(root: Path, path: str) -> Path:
+    """Return a path of the configuration as it lies below a root: /opt/x of a device is ROOT/opt/x here."""
+    return Path(path) if root == Path("/") else root / path.lstrip("/")

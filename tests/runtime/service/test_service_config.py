@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -213,6 +214,64 @@ def test_models_that_are_not_there_or_not_what_they_are_named_for(
     code, output = check(file)
     assert code == 78
     assert output.startswith(f"{file}:5: {said.format(**names)}")
+
+
+def test_outputs_that_could_not_be_opened_and_nothing_is_made_for_them(tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    (tmp_path / "folder").mkdir()
+    file = tmp_path / "vultus.toml"
+    outputs = [("jsonlines", "none/f"), ("socket", "none/s"), ("jsonlines", "folder"), ("socket", "taken")]
+    listed = [f"[[output]]\nkind = '{kind}'\npath = '{tmp_path / name}'\n" for kind, name in outputs]
+    file.write_text(f"{HEAD}{''.join(listed)}")
+    before = sorted(tmp_path.rglob("*"))
+    code, said = check(file)
+    assert (code, said.splitlines()) == (
+        78,
+        [
+            f"{file}:6: output[0].path: there is no folder {tmp_path}/none; make it first",
+            f"{file}:9: output[1].path: there is no folder {tmp_path}/none; make it first",
+            f"{file}:12: output[2].path: {tmp_path}/folder is a folder; name a file in it",
+            f"{file}:15: output[3].path: {tmp_path}/taken is there already and is no socket; name another path, "
+            "or remove it",
+        ],
+    )
+    file.write_text(f"{HEAD}[[output]]\nkind = 'jsonlines'\npath = '{tmp_path}/taken'\n")
+    assert check(file) == (0, f"{file}: can be used\n")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("closed", "said"),
+    [
+        ("folder", "the folder {folder} cannot be written by this user"),
+        ("folder/old", "{folder}/old cannot be written by this user"),
+    ],
+)
+def test_outputs_that_this_user_cannot_write(closed: str, said: str, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "old").touch()
+    (tmp_path / closed).chmod(0o555)
+    if os.access(tmp_path / closed, os.W_OK):
+        pytest.skip("this user may write everywhere")
+    file = tmp_path / "vultus.toml"
+    file.write_text(f"{HEAD}[[output]]\nkind = 'jsonlines'\npath = '{folder}/old'\n")
+    code, shown = check(file)
+    assert code == 78
+    assert said.format(folder=folder) in shown
+
+
+def test_a_configuration_of_another_root_is_held_against_that_root(tmp_path: Path) -> None:
+    file = tmp_path / "etc/vultus/vultus.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        f"{HEAD}[[output]]\nkind = 'socket'\npath = '/run/vultus/s'\n[[output]]\nkind = 'jsonlines'\n"
+        "path = '/mnt/f'\n"
+    )
+    said = f"{file}:9: output[1].path: there is no folder {tmp_path}/mnt; make it first\n"
+    assert check("--root", tmp_path) == (78, said), "systemd makes /run/vultus, and nobody makes /mnt"
+    (tmp_path / "mnt").mkdir()
+    assert check("--root", tmp_path) == (0, f"{file}: can be used\n")
 
 
 def test_a_bundle_is_taken_before_the_package_and_below_a_root(
