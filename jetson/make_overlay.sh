@@ -30,14 +30,13 @@ END
 }
 
 make_overlay() {
-    local tree=$1 out=$2 platform=$3 key=$4 epoch version name
-    epoch=$(source_epoch)
-    settle "$tree" "$epoch"
+    local tree=$1 out=$2 platform=$3 key=$4 version name
+    settle "$tree" "$SOURCE_DATE_EPOCH"
     version=$(version_of "$tree")
     name=vultus-$version-$platform
     mkdir -p "$out"
     members "$tree" | tar --create --directory "$tree" --no-recursion --files-from=- --format=gnu \
-        --owner=0 --group=0 --numeric-owner --mtime="@$epoch" | zstd -q -T1 -9 -f -o "$out/.$name.tar.zst"
+        --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" | zstd -q -T1 -9 -f -o "$out/.$name.tar.zst"
     mv "$out/.$name.tar.zst" "$out/$name.tar.zst"
     {
         printf '# vultus %s for %s, Python %s\n' "$version" "$platform" "$PYTHON"
@@ -69,6 +68,8 @@ main() {
     [[ -n $platform ]] || usage_error "no --platform: one of $(supported)"
     [[ -z $key || -r $key ]] || die "the key $key cannot be read" "a secret key file" "vultus-export bundle-key --out factory"
     platform_named "$platform"
+    SOURCE_DATE_EPOCH=$(source_epoch)
+    export SOURCE_DATE_EPOCH
     WORK=$(mktemp -d)
     trap 'rm -rf "$WORK"' EXIT
     tree_into "$WORK" "$staging" --platform "$platform" "${install[@]}"

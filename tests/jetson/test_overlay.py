@@ -38,6 +38,24 @@ def made(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+@pytest.mark.parametrize("script", ["make_overlay.sh", "make_deb.sh"])
+def test_a_time_that_is_none_is_refused_before_anything_is_installed(script: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "yesterday"}
+    command = [
+        JETSON / script,
+        "--platform",
+        "jetpack-6.2",
+        "--staging",
+        tmp_path / "none",
+        "--out",
+        tmp_path,
+    ]
+    done = called(command, environment)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == f"{script}: no time for the files: SOURCE_DATE_EPOCH is 'yesterday'"
+    assert "there is no folder" not in done.stderr
+
+
 def test_same_input_gives_same_bytes(made: Path, tmp_path: Path) -> None:
     old = os.umask(0o077)  # the second tree has other rights and later times
     try:
