@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from vultus.bench.load import peak_resident
 from vultus.errors import DeviceError
 
 __all__ = ["measured_service"]
@@ -66,7 +66,12 @@ def _service(picture: Path, frames: int, patience: float) -> tuple[float, int]:
         try:
             first = _waited(child, output, 1, began, patience) - began
             _waited(child, output, frames, began, patience)
-            return first, _peak(child.pid)
+            peak = peak_resident(child.pid)
+            if peak is None:
+                raise DeviceError(
+                    f"/proc/{child.pid}/status tells no VmHWM; the system must be a Linux that does"
+                )
+            return first, peak
         finally:
             child.send_signal(signal.SIGTERM)
             child.communicate(timeout=PATIENCE)
@@ -84,11 +89,3 @@ def _waited(child: subprocess.Popen[str], output: Path, lines: int, began: float
             raise DeviceError(f"vultus service wrote less than {lines} lines in {patience:.0f} s")
         time.sleep(0.005)
     return time.monotonic()
-
-
-def _peak(process: int) -> int:
-    """Return the most memory that a process ever held, in bytes."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
-    if found is None:
-        raise DeviceError(f"/proc/{process}/status tells no VmHWM")
-    return int(found[1]) * 1024

@@ -42,10 +42,14 @@ def other_share(before: Load | None, after: Load | None) -> float | None:
     return min(max(other / (after.total - before.total), 0.0), 1.0)
 
 
-def peak_resident() -> int | None:
-    """Return the most memory that was ever resident, VmHWM, in bytes."""
+def peak_resident(process: int | None = None) -> int | None:
+    """Return the most memory of a process, this one for None, that was ever resident, VmHWM, in bytes."""
     try:
-        lines = (PROC / "self/status").read_text(encoding="ascii", errors="replace").splitlines()
+        lines = (
+            (PROC / str(process or "self") / "status")
+            .read_text(encoding="ascii", errors="replace")
+            .splitlines()
+        )
     except OSError:
         return None
     named = (line.split()[1] for line in lines if line.startswith("VmHWM:"))

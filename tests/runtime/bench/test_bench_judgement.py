@@ -148,6 +148,19 @@ def test_memory_of_this_process() -> None:
     assert 10 * 2**20 < now <= peak
 
 
+def test_memory_of_another_process() -> None:
+    command = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"\n"
+        other, own = peak_resident(process.pid), peak_resident()
+        process.communicate(b"\n")
+    assert other is not None
+    assert own is not None
+    assert 2**20 < other < own, "it has imported nothing, and this one has"
+    assert peak_resident(process.pid) is None, "it is gone"
+
+
 # The verdict
 
 COUNTS = Counts(64, 64, 5.0, 20, 1.0, True)
