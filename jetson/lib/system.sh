@@ -118,7 +118,8 @@ restart_services() {
     if [[ -n $1 ]]; then
         systemctl try-restart vultus.service || warn "vultus.service did not start again: see journalctl -u vultus"
     fi
-    systemctl --no-block start vultus-firstboot.service vultus.service ||
+    # One that is at work already reads what was before: it is started anew, which costs one engine at most.
+    { systemctl --no-block restart vultus-firstboot.service && systemctl --no-block start vultus.service; } ||
         warn "the services did not start: see journalctl -u vultus -u vultus-firstboot"
 }
 
