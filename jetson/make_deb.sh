@@ -12,13 +12,17 @@ source "$HERE/lib/pack.sh"
 
 usage() {
     cat <<'END'
-Usage: make_deb.sh --platform NAME [--wheelhouse DIR] [--models DIR] [--out DIR] [--staging DIR]
+Usage: make_deb.sh --platform NAME [--wheelhouse DIR] [--models DIR] [--models-version VERSION] [--out DIR]
+                   [--staging DIR]
 
 Write OUT/vultus_VERSION+cpXY_arm64.deb and, where models are given, OUT/vultus-models_VERSION_all.deb.
 
   --platform NAME   the JetPack it is for; one of the names in platforms.tsv
   --wheelhouse DIR  the wheels, as wheelhouse.sh makes them (default: install.sh's)
   --models DIR      an installed models bundle (vultus models install), to be /opt/vultus/models
+  --models-version VERSION
+                    of the package of models (default: that of vultus); a bundle has none of its own, so models
+                    that are new between two versions of vultus need one that is higher, such as 1.2.0+1
   --out DIR         where to write (default: dist beside this script)
   --staging DIR     pack this tree, which install.sh --root made, in place of making one
 
@@ -98,15 +102,16 @@ Suggests: gstreamer1.0-tools"
 }
 
 main() {
-    local platform='' out=$HERE/dist staging='' install=() tree version
+    local platform='' out=$HERE/dist staging='' install=() tree version models_version=''
     while (($#)); do
         case $1 in
-            --platform | --wheelhouse | --models | --out | --staging) needs_value "$@" ;;
+            --platform | --wheelhouse | --models | --models-version | --out | --staging) needs_value "$@" ;;
         esac
         case $1 in
             --help | -h) usage && exit 0 ;;
             --platform) platform=$2 ;;
             --wheelhouse | --models) install+=("$1" "$2") ;;
+            --models-version) models_version=$2 ;;
             --out) out=$2 ;;
             --staging) staging=$2 ;;
             *) usage_error "there is no option '$1'" ;;
@@ -114,6 +119,8 @@ main() {
         shift 2
     done
     [[ -n $platform ]] || usage_error "no --platform: one of $(supported)"
+    [[ -z $models_version || $models_version =~ ^[0-9][A-Za-z0-9.+~]*$ ]] ||
+        usage_error "--models-version '$models_version' is none: a digit, then letters, digits, '.', '+' and '~'"
     platform_named "$platform"
     SOURCE_DATE_EPOCH=$(source_epoch)
     export SOURCE_DATE_EPOCH
@@ -124,7 +131,7 @@ main() {
     settle "$tree" "$SOURCE_DATE_EPOCH"
     version=$(version_of "$tree")
     if [[ -d $tree/opt/vultus/models ]]; then
-        pack_models "$tree" "$out" "$version"
+        pack_models "$tree" "$out" "${models_version:-$version}"
     else
         warn "no --models: no package vultus-models; the models inside vultus serve"
     fi

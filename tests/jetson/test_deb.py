@@ -16,12 +16,13 @@ VULTUS, MODELS = "vultus_0.9.0+cp310_arm64.deb", "vultus-models_0.9.0_all.deb"
 UNITS = ("vultus-firstboot.service", "vultus.service")
 
 
-def packages(tree: Path, out: Path, platform: str = "jetpack-6.2") -> subprocess.CompletedProcess[str]:
+def packages(
+    tree: Path, out: Path, platform: str = "jetpack-6.2", *options: str
+) -> subprocess.CompletedProcess[str]:
     need("dpkg-deb")
     environment = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH}
-    return called(
-        [JETSON / "make_deb.sh", "--platform", platform, "--staging", tree, "--out", out], environment
-    )
+    command = [JETSON / "make_deb.sh", "--platform", platform, "--staging", tree, "--out", out, *options]
+    return called(command, environment)
 
 
 @pytest.fixture
@@ -151,6 +152,34 @@ def test_new_models_ask_for_a_first_boot(made: Path, root: Path) -> None:
     (root / "var/lib/vultus/ready").touch()
     installed(root, made / MODELS)
     assert not (root / "var/lib/vultus/ready").exists()
+
+
+def test_models_between_two_versions_of_vultus_are_newer_for_dpkg(
+    made: Path, root: Path, tmp_path: Path
+) -> None:
+    tree = staging(tmp_path / "tree-2")
+    (tree / "opt/vultus/models.d/0badcafe/bundle.json").write_text('{"new": true}\n')
+    done = packages(tree, tmp_path / "new", "jetpack-6.2", "--models-version", "0.9.0+1")
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
+        "vultus-models_0.9.0+1_all.deb",
+        VULTUS,
+    ]
+    for older, newer in (("0.9.0", "0.9.0+1"), ("0.9.0+1", "0.9.1")):
+        assert called(["dpkg", "--compare-versions", older, "lt", newer]).returncode == 0
+    installed(root, made / VULTUS, made / MODELS)
+    (root / "var/lib/vultus/ready").touch()
+    done = dpkg(root, "--refuse-downgrade", "--install", tmp_path / "new/vultus-models_0.9.0+1_all.deb")
+    assert done.returncode == 0, done.stderr
+    assert (root / "opt/vultus/models/bundle.json").read_text() == '{"new": true}\n'
+    assert not (root / "var/lib/vultus/ready").exists()
+
+
+@pytest.mark.parametrize("version", ["new", "1.0-1", "1:2", "1/../2"])
+def test_a_version_of_models_that_is_none_is_refused(version: str, tmp_path: Path) -> None:
+    done = packages(tmp_path / "none", tmp_path, "jetpack-6.2", "--models-version", version)
+    assert done.returncode == 2
+    assert f"--models-version '{version}' is none: a digit, then letters" in done.stderr
 
 
 def test_installation_by_the_script_is_not_mixed_with(made: Path, root: Path) -> None:
