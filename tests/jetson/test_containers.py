@@ -110,7 +110,7 @@ def test_compose_is_understood() -> None:
         "cap_drop: [ALL]",
         'security_opt: ["no-new-privileges:true"]',
         "network_mode: none",
-        "restart: on-failure:10",
+        "restart: unless-stopped",
     ],
 )
 def test_compose_keeps(line: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +9,11 @@ from pathlib import Path
 from vultus.errors import SourceError
 from vultus.service.firstboot import FirstBoot, read_firstboot
 from vultus.service.places import Places, places
-from vultus.service.status import STALE, Status, read_status
+from vultus.service.status import STALE, Status, alive, read_status
 from vultus.telemetry.health import State, states
 from vultus.telemetry.machine import Readings, read_machine
 from vultus.telemetry.nvml import Nvml
+from vultus.words import counted
 
 __all__ = ["health", "service_states"]
 
@@ -61,6 +61,11 @@ def _running(status: Status) -> State:
     slow = [f"{stage} on {ran}" for stage, ran in status.device.items() if "CPU" in ran]
     if status.wanted.device == "cuda" and slow:
         return State(1, "service", f"cuda was asked for, but it runs {' and '.join(slow)}")
+    if status.state == "starting" and status.failures:
+        times = counted(status.failures, "time")
+        return State(
+            2, "service", f"starts again, ended by itself {times} in a row; see journalctl -u vultus"
+        )
     return State(1, "service", "is starting") if status.state == "starting" else State(0, "service")
 
 
@@ -69,32 +74,18 @@ def _gone(status: Status | None, where: Places, now: float) -> str:
     if status is None:
         return f"is not running: there is no {where.status}; systemctl start vultus"
     age = now - status.written
-    if status.state == "stopping" and not _alive(status.pid):
+    if status.state == "stopping" and not alive(status.pid):
+        if status.failures:
+            times = counted(status.failures, "time")
+            return "; ".join(
+                [f"ended by itself, {times} in a row", *status.warnings, "see journalctl -u vultus"]
+            )
         return "; ".join(["was stopped", *status.warnings]) + "; systemctl start vultus"
-    if not _alive(status.pid):
+    if not alive(status.pid):
         return f"process {status.pid} is gone without a word; see journalctl -u vultus"
     if abs(age) > STALE:
         return f"said nothing for {age:.0f} s (process {status.pid} is there); see journalctl -u vultus"
     return "is stopping" if status.state == "stopping" else ""
-
-
-def _alive(pid: int) -> bool:
-    """Tell whether a process runs; one that ended and whose parent never asks, as in some containers, does not."""
-    try:
-        # The name before the state stands in brackets and may hold any of them.
-        if Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(") ")[2][
-            :1
-        ] in ("Z", "X"):
-            return False
-    except OSError:  # no /proc, or hidden
-        pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _first_boot(where: Places) -> tuple[FirstBoot | None, State]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from vultus.service.files import read_json, write_json
 
-__all__ = ["STALE", "ServiceState", "Status", "Wanted", "read_status", "write_status"]
+__all__ = ["STALE", "ServiceState", "Status", "Wanted", "alive", "read_status", "write_status"]
 
 STALE = 15.0
 """Seconds after which a status that is not renewed means that the service hangs or is gone."""
@@ -32,7 +33,8 @@ class Status:
     they were; faces: found in all of them. fps: analysed frames a second of late. device: what really runs each
     stage. waiting: why nothing is analysed yet, empty when it is. warnings: what is not as it should be, one
     clause each. config: SHA-256 of the configuration in use. engines: the slot of the engines in use, None where
-    models run without. events: counts of over-current and throttling ten minutes ago, by name.
+    models run without. events: counts of over-current and throttling ten minutes ago, by name. failures: how often in
+    a row, up to now, it ended without being asked to; 0 after ten minutes.
     """
 
     state: ServiceState
@@ -51,6 +53,7 @@ class Status:
     engines: str | None = None
     events: dict[str, int] = field(default_factory=dict)
     wanted: Wanted = field(default_factory=Wanted)
+    failures: int = 0
     schema: Literal[1] = 1
 
 
@@ -62,3 +65,22 @@ def read_status(path: Path) -> Status | None:
 def write_status(path: Path, status: Status) -> None:
     """Put it in its place whole; it need not survive a loss of power. Raises SinkError when that fails."""
     write_json(path, status, lasting=False)
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process runs; one that ended and whose parent never asks, as in some containers, does not."""
+    try:
+        # The name before the state stands in brackets and may hold any of them.
+        if Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(") ")[2][
+            :1
+        ] in ("Z", "X"):
+            return False
+    except OSError:  # no /proc, or hidden
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

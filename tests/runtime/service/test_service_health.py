@@ -61,6 +61,12 @@ def dead() -> int:
         (status(), None, 0, ()),
         (status(), FirstBoot("ready", slot="a"), 0, ()),
         (status(state="starting"), None, 1, ("is starting",)),
+        (
+            status(state="starting", failures=3),
+            None,
+            2,
+            ("starts again, ended by itself 3 times in a row; see",),
+        ),
         (status(state="degraded", warnings=("a", "b")), None, 1, ("a", "b")),
         (status(device=CPU), None, 0, ()),
         (
@@ -108,6 +114,71 @@ def test_a_process_that_is_gone(where: Places, tmp_path: Path) -> None:
     write_status(where.status, status(pid=pid, state="stopping", warnings=("ModelError: x",)))
     found = health(tmp_path, now=NOW)[0]
     assert (found.level, found.why) == (2, "was stopped; ModelError: x; systemctl start vultus")
+
+
+@pytest.mark.parametrize(
+    ("before", "failures"),
+    [
+        (None, 0),
+        ({"state": "stopping"}, 0),
+        ({"state": "stopping", "failures": 4}, 4),
+        ({"state": "running"}, 1),
+        ({"state": "degraded", "failures": 1}, 2),
+    ],
+)
+def test_ends_that_nobody_asked_for_are_counted(
+    before: dict[str, Any] | None, failures: int, where: Places
+) -> None:
+    if before is not None:
+        write_status(where.status, status(pid=dead(), **before))
+    reporter = Reporter(where.status)
+    reporter.starting()
+    assert last(where) == ("starting", failures, ())
+    reporter.stopping("OSError: x")
+    assert last(where) == ("stopping", failures + 1, ("OSError: x",))
+    Reporter(where.status).stopping("")
+    assert last(where) == ("stopping", 0, ())
+
+
+def last(where: Places) -> tuple[str, int, tuple[str, ...]]:
+    told = read_status(where.status)
+    assert told is not None
+    return told.state, told.failures, told.warnings
+
+
+def test_they_are_forgotten_when_it_has_run_for_long(where: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_status(where.status, status(pid=dead(), failures=2))
+    reporter = Reporter(where.status)
+    assert reporter.failures == 3
+    monkeypatch.setattr("vultus.service.report.STEADY", 0.0)
+    assert reporter.failures == 0
+
+
+def test_a_service_that_runs_already_did_not_end(where: Places) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        write_status(where.status, status(pid=other.pid, failures=2))
+        assert Reporter(where.status).failures == 0
+        other.communicate(b"\n")
+    assert Reporter(where.status).failures == 3
+
+
+def test_a_service_that_ends_over_and_over_is_down_with_how_often_and_why(
+    where: Places, tmp_path: Path
+) -> None:
+    config = tmp_path / "vultus.toml"
+    output = "[[output]]\nkind = 'jsonlines'\npath = '/none/f'\n"
+    config.write_text(f"schema = 1\n[source]\npath = 'a'\n[run]\ndevice = 'cpu'\n{output}")
+    places_told = {"STATE_DIRECTORY": str(where.state), "RUNTIME_DIRECTORY": str(where.runtime)}
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-m", "vultus", "service", "--config", str(config)],
+            env=os.environ | places_told, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 5, done.stderr
+    found = health(tmp_path)[0]
+    assert found.level == 2
+    assert found.why.startswith("ended by itself, 2 times in a row; SinkError: /none/f: cannot be written: ")
+    assert found.why.endswith("; see journalctl -u vultus")
 
 
 def test_a_process_that_ended_and_is_not_buried_yet_is_gone(where: Places, tmp_path: Path) -> None:
