@@ -21,8 +21,8 @@ def packages(
 ) -> subprocess.CompletedProcess[str]:
     need("dpkg-deb")
     environment = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH}
-    command = [JETSON / "make_deb.sh", "--platform", platform, "--staging", tree, "--out", out, *options]
-    return called(command, environment)
+    command: list[str | Path] = [JETSON / "make_deb.sh", "--platform", platform, *options]
+    return called([*command, "--staging", tree, "--out", out], environment)
 
 
 @pytest.fixture

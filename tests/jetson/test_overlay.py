@@ -41,7 +41,7 @@ def made(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("script", ["make_overlay.sh", "make_deb.sh"])
 def test_a_time_that_is_none_is_refused_before_anything_is_installed(script: str, tmp_path: Path) -> None:
     environment = {**os.environ, "SOURCE_DATE_EPOCH": "yesterday"}
-    command = [
+    command: list[str | Path] = [
         JETSON / script,
         "--platform",
         "jetpack-6.2",
