@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.figures import rounded, summary
+from harness.calibrated import box_calibration
+from harness.crosses import crossed
+from harness.entries import group_entry, rounded, summary
 from vultus_export.metrics.detection import (
     Matched,
     average_precision,
@@ -22,7 +24,10 @@ from vultus_export.metrics.intervals import Index
 __all__ = ["ALARMS", "crowd_figures", "scene_figures"]
 
 ALARMS = 10
+PATH = "detector.crowds"
 HEIGHTS = (0, 16, 32, 64, 100000)
+SIZES = tuple(f"{low}-{high}" if high < HEIGHTS[-1] else f"{low}+" for low, high in pairwise(HEIGHTS))
+BY_BOTH = "recall_by_label_height"
 
 
 def crowd_figures(found: Detections, scenes: Detections | None, shipped: float) -> dict[str, Any]:
@@ -38,11 +43,13 @@ def crowd_figures(found: Detections, scenes: Detections | None, shipped: float) 
         "recall_10fp": _recall(by_iou[0.5], alarm),
         "recall_10fp_40": _recall(by_iou[0.4], alarm),
     }
-    entry = summary("detector.crowds", len(found.rows), metrics)
+    entry = summary(PATH, len(found.rows), metrics)
     entry["pictures"], entry["n"] = entry["n"], sum(len(boxes) for boxes, _ in truth)
     entry["score"] = rounded(shipped)
     entry["score_10fp"] = None if alarm is None else rounded(max(alarm, 0.0))
-    return {**entry, **_recall_by_kind(by_iou[0.5], truth, shipped)}
+    scores, hits = ([getattr(picture, part) for picture in by_iou[0.5]] for part in ("scores", "hits"))
+    entry |= _recall_by_kind(by_iou[0.5], truth, shipped)
+    return {**entry, **box_calibration(PATH, scores, hits, shipped)}
 
 
 def scene_figures(scenes: Detections, shipped: float) -> dict[str, Any]:
@@ -69,22 +76,24 @@ def _recall(matched: Sequence[Matched], score: float | None) -> Any:
 def _recall_by_kind(
     matched: Sequence[Matched], truth: Sequence[tuple[Any, Any]], score: float
 ) -> dict[str, Any]:
-    """Return the recall at the shipped score by label and by the true box's height in pixels."""
+    """Return the recall at the shipped score by label, by the true box's height in pixels, and by both."""
     taken = np.concatenate([picture.taken for picture in matched]) >= score
     labels = np.concatenate([label for _, label in truth])
     heights = np.concatenate([boxes[:, 3] - boxes[:, 1] for boxes, _ in truth])
+    names = np.array(SIZES)[np.searchsorted(HEIGHTS[1:-1], heights, side="right")]
+    picture = np.repeat(np.arange(len(truth)), [len(label) for _, label in truth])
+
+    def recall(at: Index) -> float:
+        return float(taken[at].mean()) if len(at) else float("nan")
+
+    axes = {"label": (labels, np.unique(labels).tolist()), "height": (names, SIZES)}
     kinds = {
-        "recall_by_label": {str(name): labels == name for name in np.unique(labels)},
-        "recall_by_height": {
-            f"{low}-{high}" if high < HEIGHTS[-1] else f"{low}+": (heights >= low) & (heights < high)
-            for low, high in pairwise(HEIGHTS)
-        },
+        f"recall_by_{kind}": {
+            name: group_entry(
+                f"{PATH}.recall_by_{kind}.{name}", np.flatnonzero(groups == name), "recall", recall, picture
+            )
+            for name in shown
+        }
+        for kind, (groups, shown) in axes.items()
     }
-    return {
-        kind: {name: {"recall": rounded(_mean(taken[of])), "n": int(of.sum())} for name, of in groups.items()}
-        for kind, groups in kinds.items()
-    }
-
-
-def _mean(values: Any) -> float:
-    return float(values.mean()) if values.size else float("nan")
+    return {**kinds, BY_BOTH: crossed(f"{PATH}.{BY_BOTH}", axes, "recall", recall, picture)}

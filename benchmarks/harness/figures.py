@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from harness.calibrated import age_calibration, class_calibration, yes_calibration
+from harness.crosses import people_cross
+from harness.entries import Metric, group_entry, grouped, nothing, rounded, summary
 from vultus.types import ETHNICITIES, EXPRESSIONS
 from vultus_export.metrics.faces import Measured
-from vultus_export.metrics.fields import FIELDS, HAIR_SHOWN, Metrics, classes_of, gender_names, point_errors
-from vultus_export.metrics.intervals import Index, interval
-from vultus_export.metrics.scores import class_recalls
+from vultus_export.metrics.fields import (
+    FIELDS,
+    HAIR_SHOWN,
+    classes_of,
+    gender_names,
+    label_column,
+    point_errors,
+)
+from vultus_export.metrics.intervals import Index
+from vultus_export.metrics.scores import accuracy
 
-__all__ = ["FIGURES", "Figure", "figure_or_note", "nothing", "rounded", "summary"]
+__all__ = ["FIGURES", "Figure", "figure_or_note", "rounded"]
 
 
 @dataclass(frozen=True)
@@ -31,28 +39,6 @@ class Figure:
     field: str
     keys: tuple[str, ...]
     measure: Callable[[Measured, str], dict[str, Any]]
-
-
-def rounded(value: float) -> float | None:
-    """Return a figure as JSON holds it: five decimals, null for what is not defined."""
-    return None if math.isnan(value) else round(float(value), 5)
-
-
-def summary(path: str, size: int, metrics: Metrics) -> dict[str, Any]:
-    """Return metrics over all `size` faces, `n`, and under `ci95` their 95 % bootstrap intervals."""
-    every = np.arange(size)
-    entry: dict[str, Any] = {name: rounded(metric(every)) for name, metric in metrics.items()}
-    entry["n"] = size
-    entry["ci95"] = {}
-    for name, metric in metrics.items():
-        found = interval(metric, size, f"{path}.{name}")
-        entry["ci95"][name] = [round(side, 5) for side in found] if found else None
-    return entry
-
-
-def nothing(keys: tuple[str, ...], note: str) -> dict[str, Any]:
-    """Return the entry of a figure that could not be measured, with the reason."""
-    return {**dict.fromkeys(keys), "n": 0, "note": note}
 
 
 def figure_or_note(figure: Figure, measured: Measured) -> dict[str, Any]:
@@ -70,35 +56,36 @@ def figure_or_note(figure: Figure, measured: Measured) -> dict[str, Any]:
         return nothing(figure.keys, f"the labels of set {figure.source} cannot be read: {error}")
 
 
-def _grouped(groups: npt.NDArray[np.str_], name: str, metric: Callable[[Index], float]) -> dict[str, Any]:
-    """Return {group: {name: figure, "n": members}} in the order in which groups first appear sorted."""
-    places = {str(group): np.flatnonzero(groups == group) for group in np.unique(groups)}
-    return {group: {name: rounded(metric(at)), "n": len(at)} for group, at in places.items()}
+def _per_class(path: str, guess: Any, truth: Any, labels: tuple[str, ...]) -> dict[str, Any]:
+    """Return each class's recall, a class that does not occur with null."""
 
+    def recall(at: Index) -> float:
+        return accuracy(guess[at], truth[at])
 
-def _per_class(guess: Any, truth: Any, labels: tuple[str, ...]) -> dict[str, Any]:
-    recalls, members = class_recalls(guess, truth, len(labels)), np.bincount(truth, minlength=len(labels))
-    rows = zip(labels, recalls, members, strict=True)
-    return {label: {"recall": rounded(recall), "n": int(count)} for label, recall, count in rows}
+    places = {label: np.flatnonzero(truth == place) for place, label in enumerate(labels)}
+    return {
+        label: group_entry(f"{path}.per_class.{label}", at, "recall", recall) for label, at in places.items()
+    }
 
 
 def _age(faces: Measured, path: str) -> dict[str, Any]:
     metrics, truth = FIELDS["age"].metrics(faces), faces.numbers("age")
     error = metrics["mae"]
     decades = np.array([f"{int(age) // 10 * 10:02d}" for age in truth])
-    groups = _grouped(decades, "mae", error)
+    groups = grouped(f"{path}.by_decade", decades, "mae", error)
     entry = summary(path, len(truth), metrics)
     entry["by_decade"] = {f"{int(key)}-{int(key) + 9}": value for key, value in groups.items()}
-    entry["by_gender"] = _grouped(faces.column("gender"), "mae", error)
-    entry["by_ethnicity"] = _grouped(faces.column("ethnicity"), "mae", error)
-    return entry
+    for label in ("gender", "ethnicity"):
+        entry[f"by_{label}"] = grouped(f"{path}.by_{label}", faces.column(label), "mae", error)
+    return {**entry, **people_cross(path, faces, "mae", error), **age_calibration(path, faces)}
 
 
 def _gender(faces: Measured, path: str) -> dict[str, Any]:
     metrics = FIELDS["gender"].metrics(faces)
     entry = summary(path, len(faces.rows), metrics)
-    entry["by_gender"] = _grouped(gender_names(faces), "accuracy", metrics["accuracy"])
-    return entry
+    right = metrics["accuracy"]
+    entry["by_gender"] = grouped(f"{path}.by_gender", gender_names(faces), "accuracy", right)
+    return {**entry, **class_calibration(path, faces, "gender")}
 
 
 def _gender_with_age(faces: Measured, path: str) -> dict[str, Any]:
@@ -107,8 +94,8 @@ def _gender_with_age(faces: Measured, path: str) -> dict[str, Any]:
     entry["accuracy_10plus"], entry["n_10plus"] = older["accuracy"], older["n"]
     entry["ci95"]["accuracy_10plus"] = older["ci95"]["accuracy"]
     right = FIELDS["gender"].metrics(faces)["accuracy"]
-    entry["by_ethnicity"] = _grouped(faces.column("ethnicity"), "accuracy", right)
-    return entry
+    entry["by_ethnicity"] = grouped(f"{path}.by_ethnicity", faces.column("ethnicity"), "accuracy", right)
+    return {**entry, **people_cross(path, faces, "error", lambda at: 1 - right(at))}
 
 
 def _plain(field: str) -> Callable[[Measured, str], dict[str, Any]]:
@@ -117,18 +104,37 @@ def _plain(field: str) -> Callable[[Measured, str], dict[str, Any]]:
 
 
 def _classes(field: str, labels: tuple[str, ...]) -> Callable[[Measured, str], dict[str, Any]]:
-    """Return what measures a class field, with the recall of each class."""
+    """Return what measures a class field, with the recall of each class and, of probabilities, the calibration."""
 
     def measure(faces: Measured, path: str) -> dict[str, Any]:
         guess, truth = classes_of(faces, field)
-        return {**_plain(field)(faces, path), "per_class": _per_class(guess, truth, labels)}
+        entry = {**_plain(field)(faces, path), "per_class": _per_class(path, guess, truth, labels)}
+        return entry if field == "pose" else {**entry, **class_calibration(path, faces, field)}
 
     return measure
 
 
+def _smile(faces: Measured, path: str) -> dict[str, Any]:
+    metrics = FIELDS["smile"].metrics(faces)
+    entry = summary(path, len(faces.rows), metrics) | _by_people(faces, path, metrics["accuracy"])
+    truth = faces.numbers(label_column(faces, "smile")) == 1
+    return {**entry, **yes_calibration(path, faces.faces["smile"] / 100, truth)}
+
+
+def _by_people(faces: Measured, path: str, right: Metric) -> dict[str, Any]:
+    """Return the accuracy by whatever the set says of a face besides: gender, and young or not."""
+    groups = {}
+    if {"gender", "male"} & set(faces.rows[0]):
+        groups["by_gender"] = gender_names(faces)
+    if "young" in faces.rows[0]:
+        groups["by_age"] = np.where(faces.numbers("young") == 1, "young", "not_young")
+    return {key: grouped(f"{path}.{key}", names, "accuracy", right) for key, names in groups.items()}
+
+
 def _eyeglasses(faces: Measured, path: str) -> dict[str, Any]:
-    label = "eyeglasses" if "eyeglasses" in faces.rows[0] else "glasses"
-    return {**_plain("eyeglasses")(faces, path), "with_glasses": int((faces.numbers(label) == 1).sum())}
+    truth = faces.numbers(label_column(faces, "eyeglasses")) == 1
+    entry = {**_plain("eyeglasses")(faces, path), "with_glasses": int(truth.sum())}
+    return {**entry, **yes_calibration(path, faces.faces["eyeglasses"], truth)}
 
 
 def _facial_hair(faces: Measured, path: str) -> dict[str, Any]:
@@ -174,8 +180,8 @@ FIGURES = (
         ("accuracy", "macro_recall"),
         _classes("expression", EXPRESSIONS),
     ),
-    Figure("smile.celeba", "celeba", "smile", ("accuracy",), _plain("smile")),
-    Figure("smile.mtfl", "mtfl", "smile", ("accuracy",), _plain("smile")),
+    Figure("smile.celeba", "celeba", "smile", ("accuracy",), _smile),
+    Figure("smile.mtfl", "mtfl", "smile", ("accuracy",), _smile),
     Figure("eyeglasses.celeba", "celeba", "eyeglasses", ("accuracy", "balanced_accuracy"), _eyeglasses),
     Figure("eyeglasses.mtfl", "mtfl", "eyeglasses", ("accuracy", "balanced_accuracy"), _eyeglasses),
     Figure(

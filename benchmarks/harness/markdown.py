@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from harness.report import leaves, size_of
+from harness.report import leaves, parts, size_of
 
 __all__ = [
     "NOT_MEASURED",
+    "cross_tables",
     "figure_rows",
     "full_table",
     "interval",
@@ -44,6 +45,14 @@ SHORT = (
     ("head pose in five classes", "pose.mtfl", ("accuracy",)),
 )
 """Rows of the short table: what it is in words, where it stands in the result, which keys."""
+
+
+MEANINGS = {
+    "mae": "mean age error in years",
+    "error": "share of faces with the other gender",
+    "recall": "share of faces found",
+}
+"""What the cells of a cross hold, in words."""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -90,7 +99,8 @@ def full_table(result: dict[str, Any] | None) -> str:
         for name, share in result["found"].items()
     ]
     shares = table(("set", "face found", "picture taken whole"), found)
-    return "\n".join([table(("figure", "value", "95 % interval", "n"), rows), shares, provenance(result)])
+    figures = table(("figure", "value", "95 % interval", "n"), rows)
+    return "\n".join([figures, *cross_tables(leaves(result)), shares, provenance(result)])
 
 
 def figure_rows(path: str, entry: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
@@ -98,17 +108,56 @@ def figure_rows(path: str, entry: dict[str, Any]) -> Iterator[tuple[str, str, st
     if "ci95" not in entry:
         yield f"`{path}`", "-", entry.get("note", ""), "0"
         return
-    for key, sides in entry["ci95"].items():
-        yield f"`{path}.{key}`", number(entry[key]), interval(sides), str(size_of(entry, key))
+    for place, part in parts(path, entry):
+        for key, sides in part["ci95"].items():
+            yield f"`{place}.{key}`", number(part[key]), interval(sides), str(size_of(part, key))
     for key, groups in entry.items():
-        if isinstance(groups, dict) and key != "ci95":
+        if isinstance(groups, dict) and key not in ("ci95", "calibration") and "cells" not in groups:
             yield from _group_rows(f"{path}.{key}", groups)
 
 
 def _group_rows(path: str, groups: dict[str, dict[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
     for name, group in groups.items():
-        value = next(value for key, value in group.items() if key != "n")
-        yield f"`{path}` {name}", number(value), "", str(group["n"])
+        value = next(value for key, value in group.items() if key not in ("n", "ci95"))
+        sides = interval(group["ci95"]) if group.get("ci95") else ""
+        yield f"`{path}` {name}", number(value), sides, str(group["n"])
+
+
+def cross_tables(entries: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
+    """Return a table with a caption for each cross of groups: the last axis across, the others down."""
+    return [
+        _cross_table(f"{path}.{key}", cross)
+        for path, entry in entries
+        for key, cross in entry.items()
+        if isinstance(cross, dict) and "cells" in cross
+    ]
+
+
+def _cross_table(path: str, cross: dict[str, Any]) -> str:
+    *down, across = cross["axes"]
+    rows = list(_cross_rows(cross["cells"], len(down)))
+    columns = list(rows[0][1])
+    lines = [(*names, *(_cell(cells[column]) for column in columns)) for names, cells in rows]
+    measured = {key for _, cells in rows for cell in cells.values() for key in cell} - {"n", "ci95"}
+    what = MEANINGS.get("".join(measured), "-")
+    groups = f"by {', '.join(down)} and {across}"
+    caption = f"`{path}`: {what}, {groups}; in brackets n, alone where it is below {cross['least']}."
+    return f"{caption}\n\n{table((*down, *columns), lines)}"
+
+
+def _cross_rows(cells: dict[str, Any], depth: int) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Yield the names of each row of a cross and its cells by column."""
+    if not depth:
+        yield (), cells
+        return
+    for name, within in cells.items():
+        for names, row in _cross_rows(within, depth - 1):
+            yield (name, *names), row
+
+
+def _cell(cell: dict[str, Any]) -> str:
+    figures = [number(value) for key, value in cell.items() if key not in ("n", "ci95")]
+    return " ".join([*figures, f"({cell['n']})"])
 
 
 def provenance(result: dict[str, Any]) -> str:

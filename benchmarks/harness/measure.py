@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from harness.crowd import crowd_figures, scene_figures
-from harness.figures import FIGURES, figure_or_note, nothing, rounded
+from harness.entries import nothing, rounded
+from harness.figures import FIGURES, figure_or_note
 from vultus_export.metrics.faces import SETS, AnalyzerLike, Detections, Row, detections_of, measured_faces
 from vultus_export.metrics.rows import rows_of
 from vultus_models.data.sets import PictureSet, open_set, set_names
 
-__all__ = ["ALL_SETS", "Sets", "measure_detector", "measure_faces", "sets_in"]
+__all__ = ["ALL_SETS", "NOT_ASKED", "Sets", "measure_detector", "measure_faces", "sets_in"]
 
 DETECTOR_SETS = ("crowds", "scenes")
 ALL_SETS = (*DETECTOR_SETS, *SETS)
+NOT_ASKED = "was not asked for"
 CROWD_KEYS = ("ap50", "ap40", "recall", "recall_10fp")
 
 Sets = Mapping[str, "PictureSet | str"]
@@ -36,7 +38,7 @@ def sets_in(data: Path, asked: Sequence[str]) -> dict[str, PictureSet | str]:
     sets: dict[str, PictureSet | str] = {}
     for name in ALL_SETS:
         if name not in asked:
-            sets[name] = f"set {name} was not asked for"
+            sets[name] = f"set {name} {NOT_ASKED}"
         elif name not in there:
             sets[name] = f"set {name} is not in the data folder"
         else:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["leaves", "print_figures", "size_of"]
+__all__ = ["leaves", "parts", "print_figures", "size_of"]
 
 GROUPS = (
     "detector",
@@ -33,9 +33,18 @@ def leaves(result: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"{group}.{leaf}", entry
 
 
+def parts(path: str, entry: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield an entry and, where it has one, its calibration, which is held in the same way."""
+    yield path, entry
+    if "calibration" in entry:
+        yield f"{path}.calibration", entry["calibration"]
+
+
 def size_of(entry: dict[str, Any], key: str) -> int:
     """Return how many faces or boxes a figure of an entry is over."""
-    return int(entry.get("n" + key.removeprefix("accuracy"), entry["n"]))
+    own = "n" + key.removeprefix("accuracy")
+    shipped = "n_shipped" if key.endswith("_shipped") else own
+    return int(entry.get(shipped, entry["n"]))
 
 
 def print_figures(result: dict[str, Any]) -> None:
@@ -43,10 +52,11 @@ def print_figures(result: dict[str, Any]) -> None:
     names = ", ".join(f"{model['name']} {model['version']}" for model in result["models"])
     table = Table(title=f"{names} ({result['precision']})", title_justify="left")
     for column, side in (("figure", "left"), ("value", "right"), ("95 % interval", "right"), ("n", "right")):
-        table.add_column(column, justify=side)  # type: ignore[arg-type]
-    for path, entry in leaves(result):
-        for row in _rows(path, entry):
-            table.add_row(*row)
+        table.add_column(column, justify=side, overflow="fold")  # type: ignore[arg-type]
+    for leaf in leaves(result):
+        for path, entry in parts(*leaf):
+            for row in _rows(path, entry):
+                table.add_row(*row)
     console = Console()
     console.print(table)
     console.print(f"found: {_shares(result['found'])}; taken whole: {_shares(result['taken_whole'])}")

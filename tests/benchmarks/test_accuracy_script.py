@@ -71,6 +71,21 @@ def test_every_key_is_measured_with_its_count_and_intervals(result: dict[str, An
             assert key in entry["ci95"]
 
 
+def test_new_parts_stand_beside_the_old_keys(result: dict[str, Any]) -> None:
+    for path in ("gender.utkface", "gender.mtfl", "ethnicity.utkface", "expression.fer2013", "smile.celeba"):
+        calibration = entry_of(result, path)["calibration"]
+        assert 0 <= calibration["ece"] <= 1
+        assert calibration["n"] == entry_of(result, path)["n"]
+    assert set(result["age"]["utkface"]["calibration"]["ci95"]) == {"within_1_spread", "within_2_spreads"}
+    assert set(result["smile"]["celeba"]["by_gender"]) == {"female", "male"}
+    assert set(result["smile"]["mtfl"]["by_gender"]) == {"male"}
+    cells = result["gender"]["utkface"]["by_gender_age_ethnicity"]["cells"]
+    assert (cells["female"]["30-49"]["white"], cells["all"]["all"]["all"]) == ({"n": 2}, {"n": 4})
+    boxes = result["detector"]["crowds"]
+    assert boxes["calibration"]["n"] >= boxes["calibration"]["n_shipped"] == 3
+    assert boxes["recall_by_label_height"]["cells"]["all"]["all"] == {"n": 3}
+
+
 def test_the_table_of_figures_is_complete() -> None:
     described = {figure.path: figure.keys for figure in FIGURES}
     assert described == {path: keys for path, keys in KEYS.items() if not path.startswith("detector")}

@@ -36,6 +36,7 @@ __all__ = [
     "Metrics",
     "classes_of",
     "gender_names",
+    "label_column",
     "label_indices",
     "point_errors",
 ]
@@ -87,6 +88,12 @@ def gender_names(faces: Measured) -> npt.NDArray[np.str_]:
     return faces.column("gender")
 
 
+def label_column(faces: Measured, field: str) -> str:
+    """Return the column that labels a field in these rows; where none does, the last of those that could."""
+    columns = FIELDS[field].columns
+    return next((name for name in columns if name in faces.rows[0]), columns[-1])
+
+
 def classes_of(faces: Measured, field: str) -> tuple[Classes, Classes]:
     """Return the guessed and the labelled class of each face in gender, ethnicity, expression or pose."""
     if field == "pose":
@@ -130,13 +137,12 @@ def _age(faces: Measured) -> Metrics:
 
 
 def _smile(faces: Measured) -> Metrics:
-    label = "smiling" if "smiling" in faces.rows[0] else "smile"
-    guess, truth = faces.faces["smile"] >= SMILE, faces.numbers(label) == 1
+    guess, truth = faces.faces["smile"] >= SMILE, faces.numbers(label_column(faces, "smile")) == 1
     return {"accuracy": lambda at: accuracy(guess[at], truth[at])}
 
 
 def _eyeglasses(faces: Measured) -> Metrics:
-    label = "eyeglasses" if "eyeglasses" in faces.rows[0] else "glasses"
+    label = label_column(faces, "eyeglasses")
     guess = (faces.faces["eyeglasses"] >= ODDS).astype(np.intp)
     truth = (faces.numbers(label) == 1).astype(np.intp)
     return {
