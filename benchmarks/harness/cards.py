@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.markdown import figure_rows, provenance, table
+from harness.markdown import cross_tables, figure_rows, provenance, table
+from harness.measure import NOT_ASKED
 from harness.network_size import network_size
 from harness.provenance import REPOSITORY
 from harness.report import leaves
@@ -25,6 +26,7 @@ __all__ = ["card", "facts_from", "stale_results"]
 
 RECIPES = REPOSITORY / "models" / "vultus_models" / "recipes"
 OF_DETECTOR = ("detector", "points5")
+MAIN = "accuracy.json"
 
 Facts = dict[str, Any]
 
@@ -66,6 +68,7 @@ def card(path: Path, facts: Facts, results: dict[str, Facts]) -> str:
         "## How it was made\n\n" + _making(spec, own, facts),
         "## Data and terms\n\n" + _data(spec, own, facts),
         "## Measured\n\n" + _measured(path, spec, results),
+        *_worst(own, spec.name),
         "## Limits\n\n" + _bullets(facts["limits"][spec.task] + own.get("limits", [])),
         "## Not for\n\n" + _bullets(facts["not_for"][spec.task]),
         "<!-- Made by benchmarks/tables.py; change cards.toml, the recipe or the results instead. -->\n",
@@ -132,25 +135,44 @@ def _data(spec: ModelSpec, own: Facts, facts: Facts) -> str:
 
 
 def _measured(path: Path, spec: ModelSpec, results: dict[str, Facts]) -> str:
-    """Return the tables of all results that were measured with exactly this file."""
+    """Return the tables of all results that were measured with exactly this file, the main result's first."""
     digest = sha256_of(path)
     mine = [
-        result for result in results.values() if digest in (model["sha256"] for model in result["models"])
+        results[name]
+        for name in sorted(results, key=lambda name: (name != MAIN, name))
+        if digest in (model["sha256"] for model in results[name]["models"])
     ]
     if not mine:
         return "Not measured.\n"
-    return "\n".join(_figures(spec, result) for result in mine)
+    meaning = "What each figure means: `docs/accuracy.md` of the project.\n"
+    return "\n".join([meaning, *(_figures(spec, result) for result in mine)])
 
 
 def _figures(spec: ModelSpec, result: Facts) -> str:
-    entries = ((path, entry) for path, entry in leaves(result) if _concerns(spec, path))
+    """Return the tables of one result; what was not asked for is left out, what could not be measured is not."""
+    entries = [
+        (path, entry)
+        for path, entry in leaves(result)
+        if _concerns(spec, path) and not entry.get("note", "").endswith(NOT_ASKED)
+    ]
     rows = [row for path, entry in entries for row in figure_rows(path, entry)]
-    words = "What each figure means: `docs/accuracy.md` of the project. " + provenance(result)
-    return table(("figure", "value", "95 % interval", "n"), rows) + "\n" + words
+    figures = table(("figure", "value", "95 % interval", "n"), rows)
+    return "\n".join([provenance(result), figures, *cross_tables(entries)])
 
 
 def _concerns(spec: ModelSpec, path: str) -> bool:
     return (path.partition(".")[0] in OF_DETECTOR) == (spec.task == "detector")
+
+
+def _worst(own: Facts, name: str) -> list[str]:
+    """Return the section on the worst errors that somebody looked at, none where nobody has."""
+    if "worst" not in own:
+        return []
+    if "version" not in own["worst"]:
+        raise ValueError(f"cards.toml [models.{name}.worst] has no version; say which one was looked at")
+    seen = f"Version {own['worst']['version']}, the worst 20 of each task on validation pictures"
+    lessons = (f"{key.replace('_', ' ')}: {text}" for key, text in own["worst"].items() if key != "version")
+    return [f"## What its worst errors show\n\n{seen} (`benchmarks/worst.py`):\n\n{_bullets(lessons)}"]
 
 
 def _bullets(lines: Iterable[str]) -> str:

@@ -38,7 +38,12 @@ seed = 8
 sets = ["crowds"]
 teachers = ["other"]
 limits = ["It is a toy."]
+[models.tiny-face.worst]
+version = "0.0.9"
+age = "Squares have no age."
+false_alarms = "There are none."
 """
+NEWER = ("calibration", "by_gender_age_ethnicity", "recall_by_label_height")
 README = "# Title\n\n<!-- table:accuracy -->\nold\n<!-- /table:accuracy -->\nafter\n"
 
 
@@ -127,6 +132,66 @@ def test_a_card_tells_what_the_model_is_and_was_measured_to_be(project: Path) ->
     assert "## Not for\n\n- Decisions.\n" in face
 
 
+def older(part: Any) -> Any:
+    """Return a result as it was before crosses, calibration and intervals of groups."""
+    if not isinstance(part, dict):
+        return part
+    group = "n" in part and isinstance(part.get("ci95"), list)
+    left = {key: older(value) for key, value in part.items() if key not in NEWER}
+    return {key: value for key, value in left.items() if not (group and key == "ci95")}
+
+
+def test_a_card_shows_crosses_and_calibration_and_what_older_results_lack_it_leaves_out(
+    project: Path, result: dict[str, Any]
+) -> None:
+    run(project)
+    card = project / "runtime/vultus/zoo/tiny-face.md"
+    new = card.read_text()
+    assert "| `gender.celeba.calibration.ece` |" in new
+    assert "| gender | age | white | other | all |" in new
+    assert "| female | 30-49 | (2) | (0) | (2) |" in new
+    assert "| label | 0-16 |" in (project / "runtime/vultus/zoo/tiny-detector.md").read_text()
+    assert "| gender | age | white | other | all |" in (project / "docs/page.md").read_text()
+    (project / "benchmarks/results/accuracy.json").write_text(json.dumps(older(result)))
+    assert run(project) == 0
+    old = card.read_text()
+    assert "calibration" not in old
+    assert "| gender | age |" not in old
+    assert f"| `age.utkface.mae` | {result['age']['utkface']['mae']:.2f} |" in old
+    assert set(old.splitlines()) <= set(new.splitlines())
+
+
+def test_a_further_result_comes_second_without_what_it_was_not_asked_for(
+    project: Path, result: dict[str, Any]
+) -> None:
+    silent = {"mae": None, "by_decade": None, "n": 0}
+    age = {"age": {"utkface": {**silent, "note": "set utkface was not asked for"}}}
+    lacking = {"gender": {"mtfl": {"accuracy": None, "n": 0, "note": "set mtfl is not in the data folder"}}}
+    few = {key: value for key, value in result.items() if not isinstance(value, dict) or key == "ran_on"}
+    few |= {**age, **lacking, "commit": "another", "smile": result["smile"]}
+    (project / "benchmarks/results/accuracy-alone.json").write_text(json.dumps(few))
+    assert run(project) == 0
+    card = (project / "runtime/vultus/zoo/tiny-face.md").read_text()
+    first, second = card.split("commit another")
+    assert "`age.utkface.mae`" in first
+    assert "`smile.celeba.accuracy`" in second
+    assert "age.utkface" not in second
+    assert "| `gender.mtfl` | - | set mtfl is not in the data folder | 0 |" in second
+    assert card.count("What each figure means") == 1
+
+
+def test_a_card_tells_what_its_worst_errors_show(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(project)
+    text = (project / "runtime/vultus/zoo/tiny-face.md").read_text()
+    lessons = "- age: Squares have no age.\n- false alarms: There are none.\n"
+    assert "## What its worst errors show\n\nVersion 0.0.9, the worst 20" in text
+    assert f"(`benchmarks/worst.py`):\n\n{lessons}\n## Limits" in text
+    assert "worst errors" not in (project / "runtime/vultus/zoo/tiny-detector.md").read_text()
+    (project / "cards.toml").write_text(FACTS.replace('version = "0.0.9"', ""))
+    assert run(project, "--check") == 1
+    assert "[models.tiny-face.worst] has no version" in capsys.readouterr().err
+
+
 def test_a_card_names_the_recipe_of_its_model_and_of_variants_of_it(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,7 +226,7 @@ def test_a_model_without_facts_and_a_card_without_model_are_refused(
     (project / "runtime/vultus/zoo/gone.md").write_text("# gone\n")
     assert run(project, "--check") == 1
     assert "gone.md: the card of no model; delete it" in capsys.readouterr().err
-    (project / "cards.toml").write_text(FACTS.replace("[models.tiny-face]", "[models.other]"))
+    (project / "cards.toml").write_text(FACTS.replace("[models.tiny-face", "[models.other"))
     assert run(project, "--check") == 1
     assert "cards.toml has no [models.tiny-face]" in capsys.readouterr().err
 
