@@ -153,7 +153,7 @@ def _figures(spec: ModelSpec, result: Facts) -> str:
     entries = [
         (path, entry)
         for path, entry in leaves(result)
-        if _concerns(spec, path) and not entry.get("note", "").endswith(NOT_ASKED)
+        if _concerns(spec, path) and ("ci95" in entry or not entry["note"].endswith(NOT_ASKED))
     ]
     rows = [row for path, entry in entries for row in figure_rows(path, entry)]
     figures = table(("figure", "value", "95 % interval", "n"), rows)

@@ -168,7 +168,9 @@ def test_a_further_result_comes_second_without_what_it_was_not_asked_for(
     age = {"age": {"utkface": {**silent, "note": "set utkface was not asked for"}}}
     lacking = {"gender": {"mtfl": {"accuracy": None, "n": 0, "note": "set mtfl is not in the data folder"}}}
     few = {key: value for key, value in result.items() if not isinstance(value, dict) or key == "ran_on"}
-    few |= {**age, **lacking, "commit": "another", "smile": result["smile"]}
+    alone = {"note": "recall_10fp: set scenes was not asked for", "recall_10fp": None}
+    crowds = {"crowds": {**result["detector"]["crowds"], **alone}}
+    few |= {**age, **lacking, "commit": "another", "smile": result["smile"], "detector": crowds}
     (project / "benchmarks/results/accuracy-alone.json").write_text(json.dumps(few))
     assert run(project) == 0
     card = (project / "runtime/vultus/zoo/tiny-face.md").read_text()
@@ -178,6 +180,9 @@ def test_a_further_result_comes_second_without_what_it_was_not_asked_for(
     assert "age.utkface" not in second
     assert "| `gender.mtfl` | - | set mtfl is not in the data folder | 0 |" in second
     assert card.count("What each figure means") == 1
+    detector = (project / "runtime/vultus/zoo/tiny-detector.md").read_text().split("commit another")[1]
+    assert "| `detector.crowds.recall_10fp` | - |" in detector
+    assert "| `detector.crowds.ap50` | 0.444 |" in detector
 
 
 def test_a_card_tells_what_its_worst_errors_show(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
