@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vultus.geometry import resized_shape, similarity_from_points, template_points
-from vultus.preprocess import MAX_SAMPLES
+from vultus.geometry import crop_affines, resized_shape
+from vultus.preprocess import MAX_HALVINGS
 from vultus.spec import InputSpec
 from vultus.types import FaceArray, Frame
 
@@ -35,12 +35,11 @@ def letterbox_bytes(frame: Frame, spec: InputSpec, size: tuple[int, int]) -> int
 
 def crops_bytes(frame: Frame, faces: FaceArray, spec: InputSpec) -> int:
     """Return the bytes of the crops of all faces: the pixels that they look at, and the tensor."""
-    affines = similarity_from_points(faces["points"], template_points(spec.width))
+    affines = crop_affines(faces["points"], spec.width)
     scales = np.hypot(affines[:, 0, 0], affines[:, 1, 0])
     side = spec.width * spec.height
     seen = side / np.maximum(scales, 1e-6) ** 2
-    samples = np.clip(np.ceil(0.5 / scales), 1, MAX_SAMPLES)
-    looked_at = np.minimum(seen, side * (samples * TAPS) ** 2)
+    looked_at = np.minimum(seen, side * (TAPS * 2**MAX_HALVINGS) ** 2)
     return int(looked_at.sum() * bytes_a_pixel(frame)) + len(faces) * 3 * side * FLOAT
 
 

@@ -17,7 +17,7 @@ from vultus.cuda.pipeline import DevicePipeline
 from vultus.decode.anchors import decode
 from vultus.decode.heads import decode_into
 from vultus.engines.device import DeviceEngine
-from vultus.geometry import similarity_from_points, template_points
+from vultus.geometry import crop_affines
 from vultus.preprocess import crops_into, input_size, letterbox_into
 from vultus.selftest.agreement import agreement
 from vultus.selftest.pictures import collage
@@ -79,7 +79,7 @@ class UsualWay:
         faces = decode(self._find(self._input), 0, finder, affine, least, self._size)
         for number in range(len(faces)):
             one = faces[number : number + 1]
-            affines = similarity_from_points(one["points"], template_points(describer.input.width))
+            affines = crop_affines(one["points"], describer.input.width)
             crops_into(bgr, affines, describer.input, self._crop)
             decode_into(self._measure(self._crop), describer, affines, one, self._attributes)
         return faces

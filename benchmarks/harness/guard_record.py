@@ -13,7 +13,7 @@ from harness.guard_recording import FACES, FRAME, RECORDING, VALUES, Maps
 from vultus.decode.anchors import logit_of
 from vultus.decode.candidates import detector_of
 from vultus.engines import open_engine
-from vultus.geometry import similarity_from_points, template_points
+from vultus.geometry import crop_affines
 from vultus.pipeline import Analyzer
 from vultus.preprocess import crops, letterbox
 from vultus.selftest.pictures import collage
@@ -32,7 +32,7 @@ def record(path: Path = RECORDING) -> None:
         raise ValueError(
             f"the models find {len(faces)} faces in a frame with {FACES}; they cannot be recorded"
         )
-    affines = similarity_from_points(faces["points"], template_points(specs["face"].input.width))
+    affines = crop_affines(faces["points"], specs["face"].input.width)
     batches = {
         "detector": letterbox(picture, specs["detector"].input)[0],
         "face": crops(picture, affines, specs["face"].input),

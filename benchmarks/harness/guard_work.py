@@ -101,9 +101,9 @@ class _Work:
         )
 
     def _affines(self) -> npt.NDArray[np.float64]:
-        from vultus.geometry import similarity_from_points, template_points
+        from vultus.geometry import crop_affines
 
-        return similarity_from_points(self._faces()["points"], template_points(self.face.input.width))
+        return crop_affines(self._faces()["points"], self.face.input.width)
 
     def letterbox(self) -> Call:
         from vultus.preprocess import letterbox, letterbox_into
@@ -129,10 +129,10 @@ class _Work:
         return lambda: suppress(boxes, scores, 0.4, 512)
 
     def similarity(self) -> Call:
-        from vultus.geometry import similarity_from_points, template_points
+        from vultus.geometry import crop_affines
 
         points = self._faces()["points"]
-        return lambda: similarity_from_points(points, template_points(self.face.input.width))
+        return lambda: crop_affines(points, self.face.input.width)
 
     def crops(self) -> Call:
         from vultus.preprocess import crops, crops_into

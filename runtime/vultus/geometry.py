@@ -15,9 +15,11 @@ import numpy.typing as npt
 __all__ = [
     "FACE_TEMPLATE",
     "POINTS_IN_68",
+    "POINT_STEPS",
     "apply_affine",
     "box_iou",
     "boxes_around",
+    "crop_affines",
     "fit_size",
     "five_points",
     "invert_affine",
@@ -35,6 +37,12 @@ FACE_TEMPLATE: Array = np.array(
 )
 """Where the five points lie in an aligned crop, as shares of its side: eyes level, chin and brows inside."""
 
+POINT_STEPS = 16.0
+"""Steps a pixel that points are rounded to before a face is aligned by them.
+
+A step is far below what a detector's points are good for and far above what processors make of the same sums, so that
+two of them cut the same crop, down to its last grey level.
+"""
 
 POINTS_IN_68 = ((36, 6), (42, 6), (30, 1), (48, 1), (54, 1))
 """Where the five points lie in iBUG's 68: first landmark and number of those whose mean is the point."""
@@ -89,6 +97,15 @@ def similarity_from_points(source: npt.ArrayLike, target: npt.ArrayLike) -> Arra
     out[:, 0, 0], out[:, 0, 1], out[:, 1, 0], out[:, 1, 1] = a, -b, b, a
     out[:, :, 2] = dst_mean - np.einsum("nij,nj->ni", out[:, :, :2], src_mean)
     return out
+
+
+def crop_affines(points: npt.ArrayLike, side: int) -> Array:
+    """Return the (n, 2, 3) similarities from a frame to the aligned crops of `side` pixels of its faces.
+
+    points: (n, 5, 2), eyes, nose tip and mouth corners in the frame's pixels; rounded to steps, see POINT_STEPS.
+    """
+    steady = np.rint(np.asarray(points, np.float64) * POINT_STEPS) / POINT_STEPS
+    return similarity_from_points(steady, template_points(side))
 
 
 def fit_size(

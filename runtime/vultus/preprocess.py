@@ -5,6 +5,7 @@ Training, calibration, evaluation and the runtime all come through here, so they
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -30,7 +31,7 @@ __all__ = [
 
 Pixels = npt.NDArray[np.uint8]
 Tensor = npt.NDArray[np.float32]
-MAX_SAMPLES = 4
+MAX_HALVINGS = 3
 
 
 class YuvWeights(NamedTuple):
@@ -115,8 +116,9 @@ def letterbox(bgr: Pixels, spec: InputSpec) -> tuple[Tensor, npt.NDArray[np.floa
 def crops_into(bgr: Pixels, affines: npt.ArrayLike, spec: InputSpec, out: Tensor) -> None:
     """Resample the picture through (k, 2, 3) affines frame -> crop into `out` (k, 3, h, w).
 
-    Bilinear; a face more than twice as large as its crop is sampled at n x n places a pixel and averaged.
-    What lies outside the frame has the mean's colour.
+    Bilinear. Where a face is more than twice as large as its crop, the picture is halved first, up to three times,
+    until it is not: as with the mipmaps of Williams (1983), no pixel of the face is passed over. What lies outside
+    the frame has the mean's colour.
     """
     outside = spec.mean if spec.channels == "BGR" else spec.mean[::-1]
     for affine, target in zip(np.asarray(affines, np.float64), out, strict=True):
@@ -135,17 +137,67 @@ def crops(bgr: Pixels, affines: npt.ArrayLike, spec: InputSpec) -> Tensor:
 def _warp(
     bgr: Pixels, affine: npt.NDArray[np.float64], size: tuple[int, int], fill: tuple[float, ...]
 ) -> Pixels:
-    scale = float(np.sqrt(abs(np.linalg.det(affine[:, :2]))))
-    samples = int(np.clip(np.ceil(0.5 / max(scale, 1e-6)), 1, MAX_SAMPLES))
-    fine = affine * samples
-    fine[:, 2] += 0.5 * samples - 0.5
-    wide = (size[0] * samples, size[1] * samples)
+    halvings = _halvings(affine)
+    if halvings:
+        bgr, affine = _halved(bgr, affine, size, halvings)
     warped = cv2.warpAffine(
-        bgr, fine, wide, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=fill
+        bgr, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=fill
     )
-    if samples > 1:
-        warped = cv2.resize(warped, size, interpolation=cv2.INTER_AREA)
     return np.asarray(warped, np.uint8)
+
+
+def _halvings(affine: npt.NDArray[np.float64]) -> int:
+    """Return how often a picture is halved until it is at most twice as large as in the crop."""
+    (a, b, _), (c, d, _) = affine.tolist()
+    scale = math.sqrt(abs(a * d - b * c))
+    return sum(1e-6 < scale < 0.5**times for times in range(1, MAX_HALVINGS + 1))
+
+
+def _halved(
+    bgr: Pixels, affine: npt.NDArray[np.float64], size: tuple[int, int], times: int
+) -> tuple[Pixels, npt.NDArray[np.float64]]:
+    """Return the part of a picture that a crop looks at, halved so often, and the affine from there to the crop.
+
+    Four pixels become their mean, halves rounded up; where a row or a column is odd, its last pixel counts twice.
+    """
+    step = 1 << times
+    columns, rows = _window(bgr, affine, size, step)
+    part = bgr[rows, columns]
+    for _ in range(times):
+        height, width = part.shape[:2]
+        if height % 2 or width % 2:
+            padded = cv2.copyMakeBorder(part, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+            part = np.asarray(padded, np.uint8)
+        half = (part.shape[1] // 2, part.shape[0] // 2)
+        part = np.asarray(cv2.resize(part, half, interpolation=cv2.INTER_AREA), np.uint8)
+    moved = affine.copy()
+    moved[:, 2] += affine[:, :2] @ (columns.start + 0.5 * step - 0.5, rows.start + 0.5 * step - 0.5)
+    moved[:, :2] *= step
+    return part, moved
+
+
+def _window(
+    bgr: Pixels, affine: npt.NDArray[np.float64], size: tuple[int, int], step: int
+) -> tuple[slice, slice]:
+    """Return the columns and rows that a crop looks at, in whole steps; they may end past the picture."""
+    (a, b, shift_x), (c, d, shift_y) = affine.tolist()
+    area = a * d - b * c
+    x, y = 0.5 * size[0] - 0.5 - shift_x, 0.5 * size[1] - 0.5 - shift_y
+    reach = (abs(d) * size[0] + abs(b) * size[1], abs(c) * size[0] + abs(a) * size[1])
+    middles = ((d * x - b * y) / area, (a * y - c * x) / area)
+    columns, rows = (
+        _steps(middle, 0.5 * wide / abs(area), side, step)
+        for middle, wide, side in zip(middles, reach, (bgr.shape[1], bgr.shape[0]), strict=True)
+    )
+    return columns, rows
+
+
+def _steps(middle: float, reach: float, side: int, step: int) -> slice:
+    """Return the pixels within reach of a middle, on a side of a picture, and the pixels next to them."""
+    most = -(-side // step)
+    first = min(max(math.floor((middle - reach) / step) - 1, 0), most - 1)
+    last = max(min(math.ceil((middle + reach) / step) + 2, most), first + 1)
+    return slice(first * step, last * step)
 
 
 @lru_cache(maxsize=32)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from vultus.decode.heads import check_heads, decode_into
 from vultus.engines import Engine
 from vultus.errors import SpecError
-from vultus.geometry import similarity_from_points, template_points
+from vultus.geometry import crop_affines
 from vultus.mtcnn import cascade_stage
 from vultus.preprocess import crops_into, input_size, letterbox_into
 from vultus.spec import ModelSpec
@@ -95,7 +95,7 @@ class FaceStage:
     def _batch(self, bgr: Pixels, faces: FaceArray, watch: Stopwatch) -> None:
         spec = self.engine.spec
         with watch.stage("align"):
-            affines = similarity_from_points(faces["points"], template_points(spec.input.width))
+            affines = crop_affines(faces["points"], spec.input.width)
             if len(self._crops) < len(faces):
                 self._crops = np.empty((len(faces), *self._crops.shape[1:]), np.float32)
             crops = self._crops[: len(faces)]

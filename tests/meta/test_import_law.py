@@ -44,7 +44,7 @@ def test_import_vultus_brings_nothing_heavy() -> None:
     [
         "from vultus import Analyzer",
         "import vultus.pipeline",
-        "import vultus.cli",
+        "import vultus.cli.commands",
         "import vultus.engines.ort",
     ],
 )

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from vultus.geometry import (
     FACE_TEMPLATE,
+    POINT_STEPS,
     apply_affine,
     box_iou,
     boxes_around,
+    crop_affines,
     fit_size,
     invert_affine,
     letterbox_affine,
@@ -62,6 +64,21 @@ def test_a_fit_is_the_least_squares_one() -> None:
     for _ in range(200):
         a, b, x, y = rng.normal(0, 1e-3, 4)
         assert error(best) <= error(best + np.array([[a, -b, x], [b, a, y]]))
+
+
+@given(scales, angles, shifts, shifts, st.integers(0, 2**32 - 1))
+def test_noise_of_less_than_half_a_step_leaves_a_crop_as_it_is(
+    scale: float, angle: float, x: float, y: float, seed: int
+) -> None:
+    points = apply_affine(similarity(angle, scale, x, y), template_points(112))
+    steady = np.rint(points * POINT_STEPS) / POINT_STEPS
+    noise = np.random.default_rng(seed).uniform(-0.49, 0.49, points.shape) / POINT_STEPS
+    found = crop_affines(np.stack([points, steady, steady + noise]), 112)
+    np.testing.assert_array_equal(found[1:], found[:1].repeat(2, axis=0))
+    off = apply_affine(found[0], points) - apply_affine(
+        similarity_from_points(points[None], template_points(112))[0], points
+    )
+    assert np.abs(off).max() * scale <= 2 / POINT_STEPS
 
 
 SQUARE = np.array([[[1.0, 1], [1, -1], [-1, -1], [-1, 1], [0, 0]]])

@@ -1,4 +1,4 @@
-"""From five points to the crop of each face: `vultus.geometry.similarity_from_points` and its inverse."""
+"""From five points to the crop of each face: `vultus.geometry.crop_affines` and their inverses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vultus.geometry import template_points
+from vultus.geometry import POINT_STEPS, template_points
 from vultus.spec import InputSpec
 from vultus_export.fuse.graph import Graph, Value
 
@@ -37,7 +37,8 @@ class Alignment:
 def align(g: Graph, points: Value, spec: InputSpec) -> Alignment:
     """Fit the similarity that maps each face's five points (k, 5, 2) onto the template, and invert it.
 
-    Umeyama (1991) in two dimensions; points in one place, or a fit of scale 0, map by scale 1 as in the runtime.
+    Umeyama (1991) in two dimensions, for points rounded to steps; points in one place, or a fit of scale 0, map by
+    scale 1: all as in the runtime.
     There must be at least one face, here and in all that follows.
     """
     template = template_points(spec.width)
@@ -45,8 +46,9 @@ def align(g: Graph, points: Value, spec: InputSpec) -> Alignment:
     target = template - middle
     across = np.stack([target[:, 1], -target[:, 0]], axis=1)
     with g.scope("align"):
-        centre = g.op("ReduceMean", points, g.integers(1))
-        source = points - centre
+        steady = g.op("Round", points * POINT_STEPS) / POINT_STEPS
+        centre = g.op("ReduceMean", steady, g.integers(1))
+        source = steady - centre
         spread = g.op("Max", _total(g, source * source), 1e-12)
         a, b = (_total(g, source * g.constant(side, np.float32)) / spread for side in (target, across))
         flat = a * a + b * b < 1e-12

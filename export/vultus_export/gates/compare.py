@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from vultus.engines import open_engine
 from vultus.errors import InputError, ModelError
-from vultus.geometry import similarity_from_points, template_points
+from vultus.geometry import crop_affines, template_points
 from vultus.onnxfile import spec_from_onnx
 from vultus.pipeline import Analyzer
 from vultus.preprocess import crops, letterbox
@@ -176,9 +176,8 @@ def _aligned(sources: Sequence[Source], finder: Path, spec: ModelSpec) -> Iterat
     with Analyzer("cpu", [finder]) as analyzer:
         for picture in _few(sources):
             faces = analyzer.detect(picture)[:LAYER_FACES]
-            template = template_points(spec.input.width)
             points = faces["points"] if len(faces) else template_points(min(picture.shape[:2]))[None]
-            yield crops(picture, similarity_from_points(points, template), spec.input)
+            yield crops(picture, crop_affines(points, spec.input.width), spec.input)
 
 
 def _report(case: _Case, place: int, asked: Options) -> Report:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from vultus.geometry import (
     FACE_TEMPLATE,
     apply_affine,
+    crop_affines,
     invert_affine,
     rotation_of,
-    similarity_from_points,
     template_points,
 )
 from vultus.preprocess import crops
@@ -68,7 +68,7 @@ def plain(runner: Any) -> Any:
 
 
 def assert_same_crops(run: Any, spec: InputSpec, frame: npt.NDArray[np.uint8], points: Points) -> None:
-    affines = similarity_from_points(points, template_points(spec.width))
+    affines = crop_affines(points, spec.width)
     wanted, got = crops(frame, affines, spec), run(frame=frame, points=points)["crops"]
     assert got.shape == wanted.shape
     levels = np.abs(got - wanted) / np.reshape(spec.scale, (3, 1, 1))
@@ -124,7 +124,7 @@ def test_degenerate_points_map_as_in_the_runtime(plain: Any, points: npt.NDArray
 @given(side=st.floats(4, 2000), turn=st.floats(-180, 180), x=st.floats(-100, 4000), y=st.floats(-100, 4000))
 def test_the_inverse_similarity(plain: Any, side: float, turn: float, x: float, y: float) -> None:
     points = face_points(side, turn, x, y)[None]
-    affine = similarity_from_points(points, template_points(48))
+    affine = crop_affines(points, 48)
     got = plain(frame=np.zeros((2, 2, 3), np.uint8), points=points)
     wanted = apply_affine(invert_affine(affine), np.array([[[0.0, 0.0], [47.0, 9.0]]]))
     np.testing.assert_allclose(got["probe"], wanted, rtol=1e-4, atol=2e-3 + side * 1e-4)

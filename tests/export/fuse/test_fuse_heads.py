@@ -14,7 +14,7 @@ import pytest
 
 from vultus.decode.heads import decode_into, output_width
 from vultus.errors import SpecError
-from vultus.geometry import FACE_TEMPLATE, similarity_from_points, template_points
+from vultus.geometry import FACE_TEMPLATE, crop_affines
 from vultus.spec import Head, InputSpec, ModelSpec
 from vultus.types import ATTRIBUTES, ETHNICITIES, EXPRESSIONS, FACE, FACIAL_HAIR, GENDERS, empty_faces
 from vultus_export.fuse.align import align
@@ -63,7 +63,7 @@ def both(
     shapes = {name: ["k", *FACE[name].shape] for name in names}
     inputs = {"raw": (np.float32, ["k", raw.shape[1]]), "points": (np.float32, ["k", 5, 2])}
     faces = empty_faces(len(raw))
-    decode_into({"o": raw}, spec, similarity_from_points(points, template_points(64)), faces, ATTRIBUTES)
+    decode_into({"o": raw}, spec, crop_affines(points, 64), faces, ATTRIBUTES)
     return faces, runner(part, inputs, shapes)(raw=raw, points=points)
 
 

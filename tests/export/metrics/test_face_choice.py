@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from picture_sets import labelled_landmarks, labelled_points
-from vultus.geometry import similarity_from_points, template_points
+from vultus.geometry import POINT_STEPS, crop_affines
 from vultus.types import FaceArray, empty_faces
 from vultus_export.metrics.faces import (
     central_face,
@@ -80,9 +80,9 @@ def test_boxes_of_every_label_are_faces() -> None:
 
 def test_a_whole_square_picture_aligns_to_the_crop_as_it_is() -> None:
     face = whole_face(176, 176)
-    affine = similarity_from_points(face["points"], template_points(112))[0]
+    affine = crop_affines(face["points"], 112)[0]
     scale = 112 / 176
     expected = [[scale, 0, 0.5 * scale - 0.5], [0, scale, 0.5 * scale - 0.5]]
-    assert affine == pytest.approx(np.array(expected), abs=1e-5)
+    assert affine == pytest.approx(np.array(expected), abs=0.5 / POINT_STEPS)
     assert face["box"].tolist() == [[-0.5, -0.5, 175.5, 175.5]]
     assert np.isnan(face["score"]).all()

@@ -11,14 +11,14 @@ from aligning import CROP, SPEC, aligned, face_points
 from shim_driver import ShimDriver, kernels_on, tensor_of
 from vultus.cuda.faces import Aligner
 from vultus.errors import ModelError
-from vultus.geometry import apply_affine, similarity_from_points, template_points
+from vultus.geometry import apply_affine, crop_affines
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([(640, 480), (3840, 2160), (16000, 12000)]))
 @settings(max_examples=60, deadline=None)
 def test_alignment_is_that_of_the_host(seed: int, frame: tuple[int, int]) -> None:
     points = face_points(40, seed, frame)
-    expected = similarity_from_points(points, template_points(CROP))
+    expected = crop_affines(points, CROP)
     found = aligned(points)
     moved = np.abs(apply_affine(found, points) - apply_affine(expected, points))
     # What a shift of single precision can hold, for a crop's pixels that lie so far from the frame's corner.
@@ -32,7 +32,7 @@ def test_alignment_is_that_of_the_host(seed: int, frame: tuple[int, int]) -> Non
 def test_faces_of_a_4k_frame_are_aligned_within_the_stated_tolerance() -> None:
     points = face_points(400, 1)
     points = points[np.ptp(points, axis=(1, 2)) > 0]
-    expected = similarity_from_points(points, template_points(CROP))
+    expected = crop_affines(points, CROP)
     large = np.hypot(expected[:, 0, 0], expected[:, 1, 0]) < 4  # faces from 28 pixels on
     moved = np.abs(apply_affine(aligned(points), points) - apply_affine(expected, points))
     assert moved[large].max() <= 2e-3
@@ -41,9 +41,7 @@ def test_faces_of_a_4k_frame_are_aligned_within_the_stated_tolerance() -> None:
 @pytest.mark.parametrize("spot", [0.0, 1234.5, 3839.0])
 def test_points_in_one_place_map_by_scale_one(spot: float) -> None:
     points = np.full((1, 5, 2), spot, np.float32)
-    np.testing.assert_allclose(
-        aligned(points), similarity_from_points(points, template_points(CROP)), atol=1e-3
-    )
+    np.testing.assert_allclose(aligned(points), crop_affines(points, CROP), atol=1e-3)
 
 
 @pytest.mark.parametrize(

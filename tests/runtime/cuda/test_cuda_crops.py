@@ -22,7 +22,7 @@ from vultus.cuda.preprocess import Crops
 from vultus.cuda.tensors import DeviceTensor
 from vultus.errors import InputError
 from vultus.geometry import apply_affine, invert_affine
-from vultus.preprocess import MAX_SAMPLES, bgr_from_frame, crops
+from vultus.preprocess import MAX_HALVINGS, bgr_from_frame, crops
 from vultus.spec import InputSpec
 from vultus.types import PixelFormat, YuvColour
 
@@ -72,14 +72,27 @@ def on_device(
     return out
 
 
+def halvings_at(scale: float) -> int:
+    """Return how often the frame is halved for a crop of this scale."""
+    return sum(scale < 0.5**times for times in range(1, MAX_HALVINGS + 1))
+
+
+def halved(planes: Array) -> Array:
+    """Return the means of 2 x 2 pixels, halves rounded up; the last pixel of an odd side counts twice."""
+    height, width = planes.shape[:2]
+    whole = np.pad(planes, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    sums = whole[::2, ::2] + whole[1::2, ::2] + whole[::2, 1::2] + whole[1::2, 1::2]
+    return np.asarray((sums + 2) // 4)
+
+
 def exact(pair: Pair, affine: Array, spec: InputSpec) -> Array:
-    """Return the crop (3, h, w) before it is normalised, samples and means unrounded, in double precision."""
-    planes = bgr_from_frame(pair.host).astype(np.float64)[..., :: 1 if spec.channels == "BGR" else -1]
-    samples = int(
-        np.clip(np.ceil(0.5 / np.sqrt(abs(np.linalg.det(affine[:, :2].astype(float))))), 1, MAX_SAMPLES)
-    )
-    y, x = np.mgrid[: spec.height * samples, : spec.width * samples]
-    places = apply_affine(invert_affine(affine), (np.stack([x, y], -1) + 0.5) / samples - 0.5)
+    """Return the crop (3, h, w) before it is normalised, samples unrounded, in double precision."""
+    planes = bgr_from_frame(pair.host).astype(np.int64)[..., :: 1 if spec.channels == "BGR" else -1]
+    times = halvings_at(float(np.sqrt(abs(np.linalg.det(affine[:, :2].astype(float))))))
+    for _ in range(times):
+        planes = halved(planes)
+    y, x = np.mgrid[: spec.height, : spec.width]
+    places = (apply_affine(invert_affine(affine), np.stack([x, y], -1)) + 0.5) / 2**times - 0.5
     padded = np.empty((planes.shape[0] + 2, planes.shape[1] + 2, 3))
     padded[...] = spec.mean
     padded[1:-1, 1:-1] = planes
@@ -88,9 +101,7 @@ def exact(pair: Pair, affine: Array, spec: InputSpec) -> Array:
     share, (column, row) = (at - low)[..., None], np.moveaxis(low, -1, 0)
     top = padded[row, column] * (1 - share[..., 0, :]) + padded[row, column + 1] * share[..., 0, :]
     bottom = padded[row + 1, column] * (1 - share[..., 0, :]) + padded[row + 1, column + 1] * share[..., 0, :]
-    fine = top * (1 - share[..., 1, :]) + bottom * share[..., 1, :]
-    means = fine.reshape(spec.height, samples, spec.width, samples, 3).mean(axis=(1, 3))
-    return np.asarray(means.transpose(2, 0, 1))
+    return np.asarray((top * (1 - share[..., 1, :]) + bottom * share[..., 1, :]).transpose(2, 0, 1))
 
 
 def levels(tensor: Array, spec: InputSpec) -> Array:
@@ -122,14 +133,14 @@ def test_every_crop_is_exact_and_close_to_the_hosts(
     centre: tuple[float, float],
     spec: InputSpec,
 ) -> None:
-    # Where the number of samples changes, float32 and double may choose differently.
-    assume(all(abs(0.5 / scale - number) > 1e-3 for number in (1, 2, 3)))
+    # Where the number of halvings changes, float32 and double may choose differently.
+    assume(halvings_at(scale * 1.001) == halvings_at(scale / 1.001))
     even = 2 if format == "NV12" else 1
     pair = framed(-(-width // even) * even, -(-height // even) * even, format, colour, padding, seed=width)
     affine = affine_at(scale, turn, centre, spec)
     got = levels(on_device(pair, affine[None], spec), spec)[0]
-    # Half a level for each of the two roundings, of samples and of means, and a hundredth for places in float32.
-    assert np.abs(got - exact(pair, affine, spec)).max() <= 1.01
+    # Half a level for the rounding of samples, and a hundredth for places in float32.
+    assert np.abs(got - exact(pair, affine, spec)).max() <= 0.51
     host = levels(crops(bgr_from_frame(pair.host), affine[None], spec), spec)[0]
     assert np.abs(got - host).max() <= NOISE_TOLERANCE + 1e-3
 

@@ -12,7 +12,7 @@ from decoding import detector, expected_faces, random_maps
 from fake_cuda import run_with_fake
 from shim import shim_library
 from vultus.decode.heads import decode_into
-from vultus.geometry import similarity_from_points, template_points
+from vultus.geometry import crop_affines
 
 pytest.importorskip("cuda.bindings.driver", reason="cuda-bindings is not installed")
 
@@ -38,7 +38,7 @@ def test_decoders_run_over_the_driver(tmp_path: Path, guard: int) -> None:
     assert eager.tobytes() == replayed.tobytes()
     expected = expected_faces(random_maps(SIZE, 5, 0.0), detector(FACES), frame_affine(), MIN_SCORE)
     assert len(eager) == len(expected) > 10
-    affines = similarity_from_points(expected["points"], template_points(112))
+    affines = crop_affines(expected["points"], 112)
     outputs = {name: values[: len(expected)] for name, values in face_outputs().items()}
     decode_into(outputs, face_spec(), affines, expected, ("landmarks", "pose", "age", "gender"))
     for name, tolerance in TOLERANCES.items():

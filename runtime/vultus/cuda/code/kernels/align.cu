@@ -1,4 +1,4 @@
-// Similarities from the five points of faces to the template of a crop, as vultus.geometry.similarity_from_points.
+// Similarities from the five points of faces to the template of a crop, as vultus.geometry.crop_affines.
 //
 // In single precision coordinates of a large frame leave few digits for the shape of a small face. So everything is
 // taken from the first point, where differences lose nothing, and the shift comes last.
@@ -8,6 +8,12 @@ namespace align {
 
 const int POINTS = 5;
 const float SMALLEST = 1e-12f;
+const float STEPS = 16.0f;  // a pixel
+
+// The step that a coordinate lies next to, even ones before odd ones: exact, as every sum of whole sixteenths.
+__device__ inline float steady(float coordinate) {
+    return rintf(coordinate * STEPS) / STEPS;
+}
 
 }  // namespace align
 
@@ -18,11 +24,11 @@ extern "C" __global__ void vultus_align(const float* records, int record_words, 
     const int slot = int(blockIdx.x * blockDim.x + threadIdx.x);
     if (slot >= capacity || start + slot >= *count) return;
     const float* points = records + (start + slot) * record_words + first_point;
-    const float origin_x = points[0], origin_y = points[1];
+    const float origin_x = align::steady(points[0]), origin_y = align::steady(points[1]);
     float x[align::POINTS], y[align::POINTS], mean_x = 0.0f, mean_y = 0.0f;
     for (int k = 0; k < align::POINTS; k++) {
-        x[k] = points[2 * k] - origin_x;
-        y[k] = points[2 * k + 1] - origin_y;
+        x[k] = align::steady(points[2 * k]) - origin_x;
+        y[k] = align::steady(points[2 * k + 1]) - origin_y;
         mean_x += x[k];
         mean_y += y[k];
     }

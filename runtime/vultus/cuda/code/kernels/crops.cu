@@ -1,18 +1,18 @@
 // Crops of all faces at once: each from the frame through its affine, as vultus.preprocess.crops_into.
 //
-// A pixel of a crop is the mean of n x n bilinear samples, n from 1 to 4 by the face's size; samples and means are
-// rounded to whole grey levels, as OpenCV does on the host. Places are exact to float32; OpenCV 4 takes the nearest
-// 32nd of a pixel.
+// A pixel of a crop is a bilinear sample, rounded to whole grey levels, of the frame halved 0 to 3 times by the face's
+// size. Places are exact to float32; OpenCV 4 takes the nearest 32nd of a pixel. The halved frame is never stored: what
+// a sample needs of it is made from the frame's pixels.
 #include "common.cuh"
 
 namespace crops {
 
-const int MAX_SAMPLES = 4;
+const int MAX_HALVINGS = 3;
 
-// From a crop's pixels back to the frame's; samples 0: the affine turns nothing back.
+// From a crop's pixels back to the frame's; halvings -1: the affine turns nothing back.
 struct Way {
     float xx, xy, yx, yy, shift_x, shift_y;
-    int samples;
+    int halvings;
 };
 
 __device__ inline Way way_back(const float* affine) {
@@ -20,12 +20,12 @@ __device__ inline Way way_back(const float* affine) {
     // a * d - b * c, of which nothing is lost where the products nearly cancel (Kahan).
     const float second = __fmul_rn(b, c), lost = __fmaf_rn(-b, c, second);
     const float area = __fadd_rn(__fmaf_rn(a, d, -second), lost), size = area < 0.0f ? -area : area;
-    if (!(size > 1e-30f && size < 1e30f)) return {};
-    const float scale = __fsqrt_rn(size), wanted = __fdiv_rn(0.5f, scale);
-    int samples = 1;
-    while (samples < MAX_SAMPLES && float(samples) < wanted) samples++;
+    if (!(size > 1e-30f && size < 1e30f)) return {0, 0, 0, 0, 0, 0, -1};
+    const float scale = __fsqrt_rn(size);
+    int halvings = 0;
+    for (float least = 0.5f; halvings < MAX_HALVINGS && scale < least && scale > 1e-6f; least *= 0.5f) halvings++;
     return {__fdiv_rn(d, area),  __fdiv_rn(-b, area), __fdiv_rn(-c, area), __fdiv_rn(a, area),
-            affine[2], affine[5], samples};
+            affine[2], affine[5], halvings};
 }
 
 struct Picture {
@@ -64,11 +64,78 @@ __device__ inline picture::Pixel sample(const Source& source, const Picture& fra
     return mixed;
 }
 
-// Mean of n * n numbers as cv2.INTER_AREA rounds it: of four, halves go up; of others, to the even number.
-__device__ inline int mean_of(int sum, int n) {
-    if (n == 1) return sum;
-    if (n == 2) return (sum + 2) >> 2;
-    return __float2int_rn(__fmul_rn(float(sum), __fdiv_rn(1.0f, float(n * n))));
+__device__ inline int halved_side(int side, int times) {
+    return (side + (1 << times) - 1) >> times;
+}
+
+__device__ inline int within(int at, int side) {
+    return at < side ? at : side - 1;
+}
+
+// The pixel (x, y) of the frame halved 1 to 3 times: means of 2 x 2 pixels of the frame before, halves rounded up; the
+// last pixel of an odd side counts twice. Pixels come in Morton order, so that four in a row are one mean.
+template <class Source>
+__device__ inline picture::Pixel halved(const Source& source, const Picture& frame, int halvings, int x, int y) {
+    picture::Pixel sums[MAX_HALVINGS] = {{{2, 2, 2}}, {{2, 2, 2}}, {{2, 2, 2}}};
+    for (int i = 0; i < 1 << 2 * halvings; i += 2) {
+        int column = x, row = y;
+        for (int level = halvings - 1; level >= 0; level--) {
+            column = within(2 * column + (i >> 2 * level & 1), halved_side(frame.width, level));
+            row = within(2 * row + (i >> (2 * level + 1) & 1), halved_side(frame.height, level));
+        }
+        picture::Pixel a, b;
+        if (column + 1 < frame.width) {
+            source.pair(column, column + 1, row, a, b);
+        } else {
+            a = b = source.at(column, row);
+        }
+        for (int k = 0; k < 3; k++) {
+            sums[0].v[k] += a.v[k] + b.v[k];
+            if ((i & 2) == 0) continue;
+            sums[1].v[k] += sums[0].v[k] >> 2;
+            if (halvings > 1) sums[0].v[k] = 2;
+            if ((i & 14) != 14) continue;
+            sums[2].v[k] += sums[1].v[k] >> 2;
+            if (halvings > 2) sums[1].v[k] = 2;
+        }
+    }
+    picture::Pixel mean;
+    for (int k = 0; k < 3; k++) {
+        mean.v[k] = (halvings == 1 ? sums[0] : halvings == 2 ? sums[1] : sums[2]).v[k] >> 2;
+    }
+    return mean;
+}
+
+// As sample, of the frame halved 1 to 3 times; (x, y) are the frame's own. One place in the code reads pixels, in a
+// loop: written out four times, the kernels would be as long as all others together.
+template <class Source>
+__device__ inline picture::Pixel sample_halved(const Source& source, const Picture& frame, int halvings, float x,
+                                               float y) {
+    const int width = halved_side(frame.width, halvings), height = halved_side(frame.height, halvings);
+    const float share = __fdiv_rn(1.0f, float(1 << halvings)), shift = __fmaf_rn(0.5f, share, -0.5f);
+    x = __fmaf_rn(x, share, shift);
+    y = __fmaf_rn(y, share, shift);
+    if (!(x > -1.0f && y > -1.0f && x < float(width) && y < float(height))) return frame.outside;
+    const int x0 = __float2int_rd(x), y0 = __float2int_rd(y);
+    const float right = __fsub_rn(x, float(x0)), down = __fsub_rn(y, float(y0));
+    float left[3], top[3], bottom[3];
+#pragma unroll 1
+    for (int tap = 0; tap < 4; tap++) {
+        const int column = x0 + (tap & 1), row = y0 + (tap >> 1);
+        const bool in = column >= 0 && column < width && row >= 0 && row < height;
+        const picture::Pixel one = in ? halved(source, frame, halvings, column, row) : frame.outside;
+        for (int k = 0; k < 3; k++) {
+            if (tap == 2) top[k] = bottom[k];
+            if (tap & 1) {
+                bottom[k] = mix(left[k], float(one.v[k]), right);
+            } else {
+                left[k] = float(one.v[k]);
+            }
+        }
+    }
+    picture::Pixel mixed;
+    for (int k = 0; k < 3; k++) mixed.v[k] = __float2int_rn(mix(top[k], bottom[k], down));
+    return mixed;
 }
 
 template <class Source>
@@ -78,23 +145,15 @@ __device__ inline void run(const Source& source, const Picture& frame, const flo
     const int x = int(blockIdx.x * blockDim.x + threadIdx.x), y = int(blockIdx.y * blockDim.y + threadIdx.y);
     if (start + item >= *count || x >= planes.width || y >= planes.height) return;
     const Way way = way_back(affines + 6 * item);
-    picture::Pixel total = {};
-    const float step = way.samples ? __fdiv_rn(1.0f, float(way.samples)) : 0.0f;
-    for (int row = 0; row < way.samples; row++) {
-        const float v = __fsub_rn(__fadd_rn(float(y), __fmaf_rn(float(row) + 0.5f, step, -0.5f)), way.shift_y);
-        for (int column = 0; column < way.samples; column++) {
-            const float u =
-                __fsub_rn(__fadd_rn(float(x), __fmaf_rn(float(column) + 0.5f, step, -0.5f)), way.shift_x);
-            const float at_x = __fmaf_rn(way.xx, u, __fmul_rn(way.xy, v));
-            const float at_y = __fmaf_rn(way.yx, u, __fmul_rn(way.yy, v));
-            const picture::Pixel one = sample(source, frame, at_x, at_y);
-            for (int k = 0; k < 3; k++) total.v[k] += one.v[k];
-        }
+    if (way.halvings < 0) {
+        planes.put(item, x, y, frame.outside);
+        return;
     }
-    for (int k = 0; k < 3; k++) {
-        total.v[k] = way.samples ? mean_of(total.v[k], way.samples) : frame.outside.v[k];
-    }
-    planes.put(item, x, y, total);
+    const float u = __fsub_rn(float(x), way.shift_x), v = __fsub_rn(float(y), way.shift_y);
+    const float at_x = __fmaf_rn(way.xx, u, __fmul_rn(way.xy, v));
+    const float at_y = __fmaf_rn(way.yx, u, __fmul_rn(way.yy, v));
+    planes.put(item, x, y, way.halvings ? sample_halved(source, frame, way.halvings, at_x, at_y)
+                                        : sample(source, frame, at_x, at_y));
 }
 
 }  // namespace crops
