@@ -1,5 +1,6 @@
-"""Train one system from its recipe: `python -m vultus_models.train CONFIG --data DIR --seed S --run DIR`.
+"""Train one system from its recipe: `python -m vultus_models.train CONFIG --data DIR --seed S`.
 
+The run goes into runs/CONFIG unless `--run` names another folder, and ends there with the model file and its card.
 `--init CHECKPOINT` starts a new run from the weights of another one: a second stage, or new data.
 """
 
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vultus.errors import VultusError
+from vultus.errors import ModelError, VultusError
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from vultus_models.training.loop import Schedule, Task
 
 __all__ = ["main", "read_recipe", "system_of"]
+
+STOPPED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 SYSTEMS = {
     "detector": "vultus_models.detector.system",
@@ -54,42 +58,40 @@ def system_of(recipe: dict[str, Any], where: str = "the recipe") -> Any:
 def main(
     config: Annotated[Path, typer.Argument(help="Recipe in TOML.", exists=True, dir_okay=False)],
     data: Annotated[Path, typer.Option(help="Folder of picture sets.", exists=True, file_okay=False)],
-    run: Annotated[Path, typer.Option(help="Folder of the run; an interrupted run goes on.")],
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the run; an interrupted run goes on.", show_default="runs/CONFIG"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 1,
     init: Annotated[
         Path | None,
         typer.Option(help="Checkpoint whose weights a new run starts from.", exists=True, dir_okay=False),
     ] = None,
 ) -> None:
-    """Train a system from its recipe, or go on with an interrupted run.
+    """Train a system from its recipe, or go on with an interrupted run; then export it and write its card.
 
-    Ctrl-C and a request to end (SIGTERM) save the state first; the same command then goes on from there.
+    Ctrl-C and a request to end (SIGTERM) save the state first; the same command then goes on from there. The best
+    weights become NAME.onnx in the folder of the run, if it answers as PyTorch does, with NAME.md beside it. Exit
+    codes: 0 done, 1 refused or failed, 2 usage, 130 stopped.
     """
     _require("torch", "tensorboard")
-    from vultus_models.training.loop import fit, load_weights
-
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Set for both: a shell starts what it puts into the background with SIGINT ignored.
+        signal.signal(number, signal.default_int_handler)
     try:
         recipe = read_recipe(config)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    folder = run or Path("runs") / config.stem
     try:
-        model, task, schedule = _build(recipe, data, seed)
-    except (OSError, VultusError) as error:
+        _train(recipe, data, folder, seed, init)
+        _finish(config, recipe, data, folder)
+    except (FloatingPointError, OSError, VultusError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
-    if init:
-        load_weights(model, init)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Set for both: a shell starts what it puts into the background with SIGINT ignored.
-        signal.signal(number, signal.default_int_handler)
-    if not hasattr(task, "fit"):
-        fit(model, task, schedule, run, seed)
-        return
-    try:
-        task.fit(model, schedule, run)  # what has a closed form is solved, not trained
-    except (OSError, ValueError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        typer.echo(f"stopped; the same command goes on with {folder}", err=True)
+        raise typer.Exit(STOPPED) from error
 
 
 def _require(*packages: str) -> None:
@@ -104,9 +106,26 @@ def _require(*packages: str) -> None:
         raise typer.Exit(1)
 
 
-def _build(recipe: dict[str, Any], data: Path, seed: int) -> tuple[Any, Task, Schedule]:
+def _train(recipe: dict[str, Any], data: Path, run: Path, seed: int, init: Path | None) -> None:
+    from vultus_models.training.loop import fit, load_weights
+
     built: tuple[Any, Task, Schedule] = system_of(recipe).build(recipe, data, seed)
-    return built
+    model, task, schedule = built
+    if init:
+        load_weights(model, init)
+    if not hasattr(task, "fit"):
+        fit(model, task, schedule, run, seed)
+        return
+    try:
+        task.fit(model, schedule, run, seed)  # what has a closed form is solved, not trained
+    except ValueError as error:
+        raise ModelError(str(error)) from error
+
+
+def _finish(config: Path, recipe: dict[str, Any], data: Path, run: Path) -> None:
+    from vultus_models.training.finish import finish
+
+    finish(config, system_of(recipe), recipe, data, run)
 
 
 if __name__ == "__main__":

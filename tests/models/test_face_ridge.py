@@ -54,7 +54,7 @@ def test_the_solved_layer_is_in_the_checkpoint_and_the_trunk_is_untouched(
     model, task, schedule = build(recipe, tmp_path, 1)
     assert isinstance(task, RidgeTask)
     run = tmp_path / "runs" / "ridge"
-    task.fit(model, schedule, run)
+    task.fit(model, schedule, run, 1)
     fresh, trunk = network(recipe), network(recipe)
     load_weights(fresh, run / "best.pt")
     load_weights(trunk, tmp_path / "runs" / "trunk" / "best.pt")
@@ -71,7 +71,7 @@ def test_without_its_trunk_or_without_rated_faces_it_says_so(recipe: dict[str, A
     model, task, schedule = build(recipe, tmp_path, 1)
     assert isinstance(task, RidgeTask)
     with pytest.raises(FileNotFoundError, match=r"trunk/best.pt is not there; train the recipe of the trunk"):
-        task.fit(model, schedule, tmp_path / "elsewhere" / "ridge")
+        task.fit(model, schedule, tmp_path / "elsewhere" / "ridge", 1)
     task._sets[0].faces["labels"]["attractiveness"] = np.nan
     with pytest.raises(ValueError, match="no training face of the recipe's sets is rated"):
-        task.fit(model, schedule, tmp_path / "runs" / "ridge")
+        task.fit(model, schedule, tmp_path / "runs" / "ridge", 1)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 import tiny
 from vultus.geometry import FACE_TEMPLATE
+from vultus_models.data import sets
 
 Pixels = npt.NDArray[np.uint8]
 Entry = tuple[Pixels, dict[str, object]]
@@ -51,20 +48,7 @@ OTHERS: dict[str, dict[str, object]] = {
 
 def write_set(folder: Path, name: str, entries: Sequence[Entry], split: str = "test") -> None:
     """Write one set; an entry's labels may name another `split`."""
-    rows: list[dict[str, object]] = []
-    with tarfile.open(folder / f"{name}.tar", "w") as archive:
-        for index, (picture, labels) in enumerate(entries):
-            file = f"{index:05d}.png"
-            data = cv2.imencode(".png", picture)[1].tobytes()
-            member = tarfile.TarInfo(file)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-            height, width = picture.shape[:2]
-            rows.append({"file": file, "split": split, "width": width, "height": height, **labels})
-    with (folder / f"{name}.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    sets.write_set(folder, name, entries, split, ".png")
 
 
 def points_of_cell(x: int, y: int) -> npt.NDArray[np.float64]:

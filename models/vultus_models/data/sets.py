@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PictureSet", "open_set", "set_names"]
+__all__ = ["PictureSet", "open_set", "set_names", "write_set"]
 
 Row = dict[str, str]
+Entry = tuple[npt.NDArray[np.uint8], Mapping[str, object]]
+"""A picture (H, W, 3) BGR or (H, W) grey with its labels by column."""
 
 
 @dataclass(frozen=True)
@@ -62,3 +65,29 @@ def open_set(data: Path, name: str) -> PictureSet:
     with tarfile.open(tar, "r:") as archive:
         places = {Path(member.name).name: (member.offset_data, member.size) for member in archive}
     return PictureSet(name, tar, rows, places)
+
+
+def write_set(
+    folder: Path, name: str, entries: Sequence[Entry], split: str = "test", suffix: str = ".webp"
+) -> None:
+    """Write one set into a folder that is there; an entry's labels may name another `split`.
+
+    suffix: how pictures are encoded; ".png" loses nothing. Equal entries give equal files.
+    """
+    rows: list[dict[str, object]] = []
+    with tarfile.open(folder / f"{name}.tar", "w") as archive:
+        for index, (picture, labels) in enumerate(entries):
+            data = cv2.imencode(suffix, picture, _SETTINGS.get(suffix, []))[1].tobytes()
+            member = tarfile.TarInfo(f"{index:05d}{suffix}")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+            height, width = picture.shape[:2]
+            rows.append({"file": member.name, "split": split, "width": width, "height": height, **labels})
+    with (folder / f"{name}.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+_SETTINGS = {".webp": [cv2.IMWRITE_WEBP_QUALITY, 90]}
+"""Settings of the encoder by suffix; without loss WebP would take ten times as long."""

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vultus_models.data.sets import PictureSet, Row, open_set
-from vultus_models.detector.labels import Labels, labels_of
+from vultus_models.detector.labels import Labels, labels_alone, labels_of
 from vultus_models.teachers.fuse import Finder, fused, looks
 from vultus_models.teachers.retinaface import candidates, load_retinaface
 
@@ -76,7 +75,7 @@ def training_rows(pictures: PictureSet) -> tuple[Row, ...]:
     return rows[::2] if pictures.name == "scenes" else rows
 
 
-def open_pictures(data: Path, name: str, cache: Path, teacher: Path) -> Pictures:
+def open_pictures(data: Path, name: str, cache: Path, teacher: Path | None) -> Pictures:
     """Open the cache of one set, building it first when it is not there."""
     if not (cache / f"{name}.npz").exists():
         build_pictures(data, name, cache, teacher)
@@ -86,15 +85,17 @@ def open_pictures(data: Path, name: str, cache: Path, teacher: Path) -> Pictures
     return Pictures(name, files, np.memmap(cache / f"{name}.u8", np.uint8, "r"), **arrays)
 
 
-def build_pictures(data: Path, name: str, cache: Path, teacher: Path) -> None:
+def build_pictures(data: Path, name: str, cache: Path, teacher: Path | None) -> None:
     """Decode one set, label it with the teacher and write NAME.u8 and NAME.npz into the cache folder.
+
+    teacher: None labels by the set's own boxes or points alone.
 
     Raises ValueError when no picture can be learned from.
     """
     pictures = open_set(data, name)
-    find: Finder = (
-        partial(candidates, load_retinaface(teacher), min_score=0.1) if LOOKS[name][0] else _nothing
-    )
+    find: Finder | None = None
+    if teacher and LOOKS[name][0]:
+        find = partial(candidates, load_retinaface(teacher), min_score=0.1)
     cache.mkdir(parents=True, exist_ok=True)
     files: list[str] = []
     places: list[tuple[int, int, int]] = []
@@ -110,14 +111,12 @@ def build_pictures(data: Path, name: str, cache: Path, teacher: Path) -> None:
     if not files:
         raise ValueError(
             f"the teacher {teacher} is sure of no face in set {name!r}; is it the right state dict?"
+            if teacher
+            else f"the set {name!r} has neither boxes nor points to learn from; name a `teacher` in [data]"
         )
     os.replace(cache / f"{name}.u8.part", cache / f"{name}.u8")
     write_labels(cache / f"{name}.npz", files, places, every)
     logger.info("%s: %d pictures, %d faces", name, len(files), sum(int(one.sure.sum()) for one in every))
-
-
-def _nothing(pictures: Pixels) -> list[Any]:
-    return [[] for _ in pictures]
 
 
 def write_labels(
@@ -138,7 +137,7 @@ def write_labels(
     os.replace(part, path)
 
 
-def _labelled(pictures: PictureSet, find: Finder) -> Iterator[tuple[Row, Pixels, Labels]]:
+def _labelled(pictures: PictureSet, find: Finder | None) -> Iterator[tuple[Row, Pixels, Labels]]:
     """Yield rows, pictures and labels; pictures of one size are shown to the teacher together."""
     rows = sorted(training_rows(pictures), key=_size)
     scales, pad = LOOKS[pictures.name]
@@ -147,18 +146,14 @@ def _labelled(pictures: PictureSet, find: Finder) -> Iterator[tuple[Row, Pixels,
         for start in range(0, len(same), CHUNK):
             part = same[start : start + CHUNK]
             batch = np.stack([pictures.picture(row) for row in part])
-            if not scales:
-                yield from ((row, one, _no_labels()) for row, one in zip(part, batch, strict=True))
+            if find is None:
+                yield from ((row, one, labels_alone(row)) for row, one in zip(part, batch, strict=True))
                 continue
             seen = looks(find, batch, scales, pad)
             yield from (
                 (row, one, labels_of(row, fused(views)))
                 for row, one, views in zip(part, batch, seen, strict=True)
             )
-
-
-def _no_labels() -> Labels:
-    return Labels(np.zeros((0, 4)), np.zeros((0, 5, 2)), np.zeros(0, bool))
 
 
 def _size(row: Row) -> tuple[int, int]:

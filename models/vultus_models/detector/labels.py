@@ -12,17 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vultus.geometry import box_iou
+from vultus.geometry import apply_affine, box_iou, invert_affine, similarity_from_points, template_points
 from vultus_models.data.sets import Row
 from vultus_models.teachers.retinaface import Candidates
 
-__all__ = ["Labels", "crowds_boxes", "labels_of", "true_boxes", "true_points"]
+__all__ = ["Labels", "crowds_boxes", "labels_alone", "labels_of", "true_boxes", "true_points"]
 
 Array = npt.NDArray[np.float64]
 
 # Where the edges of a crowds box lie against the teacher's, as shares of the teacher's width and height:
 # medians over the unmasked faces of crowds train above 25 px.
 EDGES = (0.01, 0.18, 0.03, 0.08)
+
+ALONE = np.array([0.18, 0.30, 0.82, 0.92])
+"""A box of that convention as shares of the aligned crop, for true points of a face that no teacher has seen."""
 
 SURE, SURE_UNLABELLED, DOUBTFUL = 0.7, 0.9, 0.2
 FIVE_OF_68 = (range(36, 42), range(42, 48), (30,), (48,), (54,))
@@ -74,6 +77,18 @@ def labels_of(row: Row, seen: Candidates) -> Labels:
         boxes, points, sure = _with_true_points(truth, boxes, points, sure)
     keep = sure | np.pad(seen.scores >= DOUBTFUL, (0, len(sure) - len(seen.scores)), constant_values=True)
     return Labels(boxes[keep], points[keep], sure[keep])
+
+
+def labels_alone(row: Row) -> Labels:
+    """Return the truth of a row where there is no teacher: its boxes, or a box about its true points."""
+    points = true_points(row)
+    if points is None:
+        boxes = true_boxes(row) if "boxes" in row else np.zeros((0, 4))
+        return Labels(boxes, np.full((len(boxes), 5, 2), np.nan), np.ones(len(boxes), bool))
+    crop = invert_affine(similarity_from_points(points[None], template_points(1))[0])
+    middle = apply_affine(crop, (ALONE[:2] + ALONE[2:]) / 2 - 0.5)
+    half = (ALONE[2:] - ALONE[:2]) / 2 * math.hypot(*crop[:, 0])
+    return Labels(np.concatenate([middle - half, middle + half])[None], points[None], np.ones(1, bool))
 
 
 def _with_true_boxes(truth: Array, boxes: Array, seen: Candidates) -> Labels:

@@ -28,7 +28,7 @@ from vultus_models.detector.srn_loss import selective_loss
 from vultus_models.detector.targets import all_anchors, targets_of
 from vultus_models.training.loop import Schedule
 
-__all__ = ["DetectorTask", "Sources", "Validation", "build", "held_back", "network", "spec"]
+__all__ = ["DetectorTask", "Sources", "Validation", "build", "held_back", "network", "sets_of", "spec"]
 
 Pixels = npt.NDArray[np.uint8]
 Array = npt.NDArray[np.float64]
@@ -52,6 +52,9 @@ MEAN, SCALE = 128.0, 1 / 128
 PASTE_SHARE = 0.3
 EVALUATED_ABOVE = 0.02
 HELD_BACK = {"crowds": 0.16, "mtfl": 0.02}
+
+
+VALIDATED = ("crowds", "mtfl", "scenes")
 
 
 def held_back(name: str, file: str) -> bool:
@@ -172,7 +175,7 @@ def _normalised(pixels: Tensor) -> Tensor:
 
 def _validation(data: Path) -> Validation:
     """Read the validation pictures: nothing of any test split."""
-    crowds, mtfl, scenes = (open_set(data, name) for name in ("crowds", "mtfl", "scenes"))
+    crowds, mtfl, scenes = (open_set(data, name) for name in VALIDATED)
 
     def kept(name: str, rows: tuple[Row, ...]) -> list[Row]:
         return [row for row in rows if held_back(name, row["file"])]
@@ -189,17 +192,27 @@ def _validation(data: Path) -> Validation:
     )
 
 
+def _shares(config: dict[str, Any]) -> dict[str, float]:
+    shares = {**SHARES, **config["data"].get("shares", {})}
+    return {name: share for name, share in shares.items() if share > 0}
+
+
+def sets_of(config: dict[str, Any]) -> list[str]:
+    """Return the names of the sets that a recipe learns from or is validated on."""
+    return sorted({*_shares(config), *VALIDATED})
+
+
 def build(config: dict[str, Any], data: Path, seed: int) -> tuple[nn.Module, DetectorTask, Schedule]:
     """Build the network, the task and the schedule of a recipe; the first use decodes and labels the pictures.
 
-    The recipe's `[data]` table: `teacher`, the RetinaFace state dict from the folder `data`; `cache`, a folder that
-    is filled at the first use; `shares`, how often a tile comes from each set.
+    The recipe's `[data]` table: `teacher`, the RetinaFace state dict from the folder `data`, without which the sets'
+    own boxes and points are all there is; `cache`, a folder that is filled at the first use; `shares`, how often a
+    tile comes from each set.
     """
     torch.manual_seed(seed)
     cv2.setNumThreads(1)  # batches are made in one thread beside the training; a pool would fight it
-    table = config["data"]
-    shares = {**SHARES, **table.get("shares", {})}
-    teacher = data / table["teacher"]
-    sets = [open_pictures(data, name, Path(table["cache"]), teacher) for name in shares if shares[name] > 0]
+    table, shares = config["data"], _shares(config)
+    teacher = data / table["teacher"] if "teacher" in table else None
+    sets = [open_pictures(data, name, Path(table["cache"]), teacher) for name in shares]
     task = DetectorTask(Sources.of(sets, shares), _validation(data), spec(config))
     return network(config), task, Schedule(**config["schedule"])

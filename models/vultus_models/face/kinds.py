@@ -45,6 +45,9 @@ KINDS = {
 }
 
 
+SOME_HEADS = "{heads} from one aligned face; plain 3x3 convolutions, one trunk"
+
+
 def _kind(config: dict[str, Any]) -> Kind:
     name = config.get("model", {}).get("kind", "plain")
     if name not in KINDS:
@@ -66,7 +69,9 @@ def spec(config: dict[str, Any]) -> ModelSpec:
     """Return the contract that an exported network of this recipe carries."""
     contract, words = heads.spec(config), _kind(config).description
     if not words:
-        return contract
+        if "heads" not in config.get("model", {}):
+            return contract
+        words = SOME_HEADS
     named = ", ".join(head.field.replace("_", " ") for head in contract.heads)
     description = words.format(heads=named[:1].upper() + named[1:])
     source = str(config.get("source", f"trained from scratch with the recipe {contract.name}"))

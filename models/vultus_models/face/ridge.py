@@ -116,8 +116,10 @@ class RidgeTask(FaceTask):
         super().__init__(sets, sampler, config)
         self.trunk = str(config["ridge"]["trunk"])
 
-    def fit(self, model: nn.Module, schedule: Schedule, run: Path) -> nn.Module:
+    def fit(self, model: nn.Module, schedule: Schedule, run: Path, seed: int) -> nn.Module:
         """Solve the head on the trunk's embeddings of all rated training faces, and write `best.pt` and `last.pt`.
+
+        seed: for the log alone; nothing is drawn.
 
         Raises FileNotFoundError when there is no trunk, ValueError when no face is rated.
         """
@@ -134,7 +136,7 @@ class RidgeTask(FaceTask):
         with torch.no_grad():
             head.weight.copy_(torch.from_numpy(solved.weights)[None])
             head.bias.fill_(solved.bias)
-        self._write(model, solved, schedule, run)
+        self._write(model, solved, schedule, run, seed)
         return model
 
     def _solve(self, model: FaceNet, size: int) -> Ridge:
@@ -151,7 +153,7 @@ class RidgeTask(FaceTask):
         inside = ratings.clip(ENDS, 1 - ENDS)
         return bayesian_ridge(features, np.log(inside / (1 - inside)))
 
-    def _write(self, model: FaceNet, solved: Ridge, schedule: Schedule, run: Path) -> None:
+    def _write(self, model: FaceNet, solved: Ridge, schedule: Schedule, run: Path, seed: int) -> None:
         run.mkdir(parents=True, exist_ok=True)
         figures = self.evaluate(model)
         stored = {"model": model.state_dict(), "step": schedule.steps, "best": figures["score"]}
@@ -159,4 +161,5 @@ class RidgeTask(FaceTask):
             torch.save(stored, run / name)
         numbers = {"alpha": solved.alpha, "beta": solved.beta, "evidence": solved.evidence}
         with Reporter(run, schedule.steps, 0) as reporter:
+            reporter.start(seed)
             reporter.evaluation(schedule.steps, {**figures, **numbers}, True)

@@ -17,14 +17,24 @@ from vultus_models.face.surroundings import backgrounds
 from vultus_models.face.task import FaceTask
 from vultus_models.training.loop import Schedule
 
-__all__ = ["FaceTask", "build", "fold", "network", "spec"]
+__all__ = ["FaceTask", "build", "fold", "network", "sets_of", "spec"]
+
+
+def sets_of(config: dict[str, Any]) -> list[str]:
+    """Return the names of the sets that a recipe learns from and is validated on."""
+    return list(config["data"]["shares"])
 
 
 def build(config: dict[str, Any], data: Path, seed: int) -> tuple[HeadedNet, FaceTask, Schedule]:
-    """Return the network, the task and the schedule of a recipe; builds the crop cache when it is missing."""
+    """Return the network, the task and the schedule of a recipe; builds the crop cache when it is missing.
+
+    The recipe's `[data]` table: `cache`, a folder that is filled at the first use; `shares`, how often each set is
+    drawn from; `teachers = false` aligns by the labels alone; else `weights` is the folder of the teachers' weights.
+    """
     table = config["data"]
-    weights = Path(table.get("weights", data.parent / "weights"))
-    sets = build_missing(data, Path(table["cache"]), list(table["shares"]), weights)
+    taught = table.get("teachers", True)
+    weights = Path(table.get("weights", data.parent / "weights")) if taught else None
+    sets = build_missing(data, Path(table["cache"]), sets_of(config), weights)
     schedule = Schedule(**config["schedule"])
     cv2.setNumThreads(schedule.threads)
     torch.manual_seed(seed)

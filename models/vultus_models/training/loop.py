@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import copy
 import os
-import queue
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vultus.errors import ModelError
+from vultus_models.training.ahead import made_ahead
 from vultus_models.training.report import Reporter
 
 __all__ = ["Batch", "Schedule", "Task", "fit", "load_weights"]
@@ -68,6 +69,7 @@ class _State:
     optimiser: torch.optim.Optimizer
     step: int = 0
     best: float = float("-inf")
+    judged: int = 0  # the step of the last evaluation
 
 
 def fit(
@@ -80,27 +82,41 @@ def fit(
 ) -> nn.Module:
     """Train `model` on `task` and return it with the best averaged weights.
 
-    Resumes from `run/last.pt` when it is there. Ctrl-C saves the state first.
+    Resumes from `run/last.pt` when it is there; a run that is finished is left as it is. Ctrl-C saves the state first.
     """
     run.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(schedule.threads)
     torch.manual_seed(seed)
     state = _start(model, schedule)
     _resume(state, run)
-    with Reporter(run, schedule.steps, state.step, on_report) as reporter:
-        try:
-            _train(state, task, schedule, run, seed, reporter)
-        except KeyboardInterrupt:
-            _save(state, run)
-            raise
+    if state.step < schedule.steps or _due(state, schedule):
+        with Reporter(run, schedule.steps, state.step, on_report) as reporter:
+            reporter.start(seed)
+            try:
+                _train(state, task, schedule, run, seed, reporter)
+            except KeyboardInterrupt:
+                _save(state, run)
+                raise
     load_weights(model, run / "best.pt")
     return model
 
 
 def load_weights(model: nn.Module, checkpoint: Path) -> None:
-    """Load the released (averaged) weights of a checkpoint into a model, strictly."""
+    """Load the released (averaged) weights of a checkpoint into a model; raises ModelError unless they fit."""
     stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    model.load_state_dict(stored["model"])
+    with _fitting(checkpoint):
+        model.load_state_dict(stored["model"])
+
+
+@contextmanager
+def _fitting(checkpoint: Path) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(
+            f"{checkpoint} does not fit the network of this recipe; use the recipe that it was trained with, or "
+            f"another folder for the run. {error}"
+        ) from error
 
 
 def _start(model: nn.Module, schedule: Schedule) -> _State:
@@ -119,19 +135,24 @@ def _resume(state: _State, run: Path) -> None:
     if not (run / "last.pt").exists():
         return
     stored = torch.load(run / "last.pt", map_location="cpu", weights_only=True)
-    state.model.load_state_dict(stored["trained"])
-    state.averaged.load_state_dict(stored["model"])
-    state.optimiser.load_state_dict(stored["optimiser"])
+    with _fitting(run / "last.pt"):
+        state.model.load_state_dict(stored["trained"])
+        state.averaged.load_state_dict(stored["model"])
+        state.optimiser.load_state_dict(stored["optimiser"])
     state.step, state.best = stored["step"], stored["best"]
+    state.judged = stored.get("judged", state.step)
 
 
-def _save(state: _State, run: Path, best: bool = False) -> None:
-    weights = state.averaged.state_dict()
-    stored = {"model": weights, "step": state.step, "best": state.best}
-    if best:
-        _write(stored, run / "best.pt")
-    full = {**stored, "trained": state.model.state_dict(), "optimiser": state.optimiser.state_dict()}
-    _write(full, run / "last.pt")
+def _save(state: _State, run: Path) -> None:
+    stored = {
+        "model": state.averaged.state_dict(),
+        "step": state.step,
+        "best": state.best,
+        "judged": state.judged,
+        "trained": state.model.state_dict(),
+        "optimiser": state.optimiser.state_dict(),
+    }
+    _write(stored, run / "last.pt")
 
 
 def _write(stored: dict[str, Any], path: Path) -> None:
@@ -142,15 +163,27 @@ def _write(stored: dict[str, Any], path: Path) -> None:
 
 
 def _train(state: _State, task: Task, schedule: Schedule, run: Path, seed: int, reporter: Reporter) -> None:
+    if _due(state, schedule):  # the interruption came between a step and its evaluation
+        _evaluate(state, task, run, reporter)
     state.model.train()
-    for batch in _batches(task, schedule, seed, state.step):
+
+    def make(step: int) -> Batch:
+        return task.batch(np.random.default_rng((seed, step)), schedule.batch)
+
+    for batch in made_ahead(make, state.step, schedule.steps):
         parts = _step(state, task, schedule, batch)
         state.step += 1
         if state.step % schedule.log_every == 0:
             reporter.train(state.step, parts, state.optimiser.param_groups[0]["lr"])
-        if state.step % schedule.eval_every == 0 or state.step == schedule.steps:
+        if _due(state, schedule):
             _evaluate(state, task, run, reporter)
             state.model.train()
+
+
+def _due(state: _State, schedule: Schedule) -> bool:
+    """Say whether the step that was done last is to be evaluated and has not been."""
+    chosen = state.step % schedule.eval_every == 0 or state.step == schedule.steps
+    return chosen and state.judged < state.step
 
 
 def _step(state: _State, task: Task, schedule: Schedule, batch: Batch) -> dict[str, float]:
@@ -189,42 +222,10 @@ def _average(state: _State, decay: float) -> None:
 def _evaluate(state: _State, task: Task, run: Path, reporter: Reporter) -> None:
     with torch.no_grad():
         measured = task.evaluate(state.averaged.eval())
-    better = measured["score"] > state.best
-    state.best = max(state.best, measured["score"])
-    _save(state, run, best=better)
+    score, better = measured["score"], measured["score"] > state.best
     reporter.evaluation(state.step, measured, better)
-
-
-def _batches(task: Task, schedule: Schedule, seed: int, start: int) -> Iterator[Batch]:
-    """Yield the batches of the steps that are left, made ahead in a thread."""
-    ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=4)
-    stop = threading.Event()
-
-    def put(item: Batch | BaseException) -> None:
-        while not stop.is_set():
-            try:
-                ready.put(item, timeout=0.2)
-                return
-            except queue.Full:
-                continue
-
-    def work() -> None:
-        try:
-            for step in range(start, schedule.steps):
-                if stop.is_set():
-                    return
-                put(task.batch(np.random.default_rng((seed, step)), schedule.batch))
-        except BaseException as error:
-            put(error)
-
-    worker = threading.Thread(target=work, daemon=True, name="batches")
-    worker.start()
-    try:
-        for _ in range(start, schedule.steps):
-            item = ready.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        worker.join(timeout=30)
+    if better:
+        _write({"model": state.averaged.state_dict(), "step": state.step, "best": score}, run / "best.pt")
+    # Only now: what is interrupted before is evaluated again.
+    state.best, state.judged = max(state.best, score), state.step
+    _save(state, run)

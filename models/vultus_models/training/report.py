@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,25 @@ from typing import Any
 
 from rich.console import Console
 
-__all__ = ["Reporter"]
+__all__ = ["Reporter", "commit_of_code"]
+
+
+def commit_of_code() -> str:
+    """Return the commit of the code that runs, with "-dirty" when tracked files differ; "unknown" outside of git."""
+    here = Path(__file__)
+    tracked, head, changes = (
+        ["ls-files", "--error-unmatch", here.name],
+        ["rev-parse", "HEAD"],
+        ["status", "--porcelain", "--untracked-files=no"],
+    )
+    try:
+        _, commit, changed = (
+            subprocess.run(["git", "-C", str(here.parent), *one], capture_output=True, text=True, check=True)
+            for one in (tracked, head, changes)
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit.stdout.strip() + ("-dirty" if changed.stdout.strip() else "")
 
 
 class Reporter:
@@ -38,6 +58,10 @@ class Reporter:
         self._log.close()
         self._board.close()
 
+    def start(self, seed: int) -> None:
+        """Log that a part of the run begins: from which step, with which seed and code."""
+        self._log_line({"kind": "start", "step": self._start, "seed": seed, "commit": commit_of_code()})
+
     def train(self, step: int, parts: dict[str, float], rate: float) -> None:
         """Report the losses of one step."""
         elapsed = time.monotonic() - self._began
@@ -52,13 +76,21 @@ class Reporter:
         record = {
             "kind": kind,
             "step": step,
-            **{name: round(float(value), 6) for name, value in values.items()},
+            **{name: _plain(float(value)) for name, value in values.items()},
         }
-        self._log.write(json.dumps(record) + "\n")
-        self._log.flush()
+        self._log_line(record)
         for name, value in values.items():
             self._board.add_scalar(f"{kind}/{name}", value, step)
         shown = " ".join(f"{name} {value:.4g}" for name, value in values.items())
         self._console.print(f"{kind} {step}/{self._steps} {shown}", highlight=False, soft_wrap=True)
         if self._listener:
             self._listener(record)
+
+    def _log_line(self, record: dict[str, Any]) -> None:
+        self._log.write(json.dumps(record) + "\n")
+        self._log.flush()
+
+
+def _plain(value: float) -> float | None:
+    """Return a number as JSON has it: None where it is none, such as the error of faces that were not found."""
+    return round(value, 6) if math.isfinite(value) else None
