@@ -25,7 +25,10 @@ else:
 if TYPE_CHECKING:
     from vultus_models.training.loop import Schedule, Task
 
-__all__ = ["main", "read_recipe", "system_of"]
+__all__ = ["RECIPES", "main", "read_recipe", "system_of"]
+
+RECIPES = Path(__file__).parent / "recipes"
+"""Folder of the recipes that the package brings."""
 
 STOPPED = 130
 """Exit code after Ctrl-C, as shells have it."""

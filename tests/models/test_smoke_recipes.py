@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from harness.network_size import network_size
 from vultus.onnxfile import spec_from_onnx
 from vultus_models.data.sets import open_set
-from vultus_models.train import read_recipe, system_of
+from vultus_models.train import RECIPES, read_recipe, system_of
 from vultus_models.training.card import macs_of, parameters_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("smoke")]
 
-RECIPES = Path(str(resources.files("vultus_models"))) / "recipes"
 PATIENCE = 300
 """Seconds that a command may take on a machine with other things to do."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import torch
 
+from vultus_models.face.ages import learnt_code
 from vultus_models.face.augment import Jitter
 from vultus_models.face.build import build_missing
 from vultus_models.face.data import Sampler
@@ -15,6 +16,7 @@ from vultus_models.face.kinds import fold, network, spec, task_of
 from vultus_models.face.network import HeadedNet
 from vultus_models.face.surroundings import backgrounds
 from vultus_models.face.task import FaceTask
+from vultus_models.face.teach import teacher_of
 from vultus_models.training.loop import Schedule
 
 __all__ = ["FaceTask", "build", "fold", "network", "sets_of", "spec"]
@@ -30,15 +32,18 @@ def build(config: dict[str, Any], data: Path, seed: int) -> tuple[HeadedNet, Fac
 
     The recipe's `[data]` table: `cache`, a folder that is filled at the first use; `shares`, how often each set is
     drawn from; `teachers = false` aligns by the labels alone; else `weights` is the folder of the teachers' weights.
+    A `[teacher]` table names a network to distil.
     """
-    table = config["data"]
-    taught = table.get("teachers", True)
-    weights = Path(table.get("weights", data.parent / "weights")) if taught else None
-    sets = build_missing(data, Path(table["cache"]), sets_of(config), weights)
     schedule = Schedule(**config["schedule"])
-    cv2.setNumThreads(schedule.threads)
     torch.manual_seed(seed)
+    student = network(config)
+    teacher = teacher_of(config, learnt_code(config), network)
+    table = config["data"]
+    labelled = table.get("teachers", True)
+    weights = Path(table.get("weights", data.parent / "weights")) if labelled else None
+    sets = build_missing(data, Path(table["cache"]), sets_of(config), weights)
+    cv2.setNumThreads(schedule.threads)
     sampler = Sampler(
         sets, list(table["shares"].values()), backgrounds(data), Jitter(**config.get("jitter", {}))
     )
-    return network(config), task_of(config)(sets, sampler, config), schedule
+    return student, task_of(config)(sets, sampler, config, teacher), schedule

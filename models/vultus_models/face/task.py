@@ -17,14 +17,21 @@ from vultus_models.face.evaluation import measure, prepared, score_of
 from vultus_models.face.heads import age_code
 from vultus_models.face.losses import losses
 from vultus_models.face.network import HeadedNet
+from vultus_models.face.teach import Teacher
 
 __all__ = ["FaceTask"]
 
 
 class FaceTask:
-    """Joint training over sets that each have some of the labels, as a recipe asks for it."""
+    """Joint training over sets that each have some of the labels, as a recipe asks for it.
 
-    def __init__(self, sets: Sequence[Crops], sampler: Sampler, config: dict[str, Any]) -> None:
+    teacher: a network whose answers are learned beside the labels, on every crop.
+    """
+
+    def __init__(
+        self, sets: Sequence[Crops], sampler: Sampler, config: dict[str, Any], teacher: Teacher | None = None
+    ) -> None:
+        self._teacher = teacher
         self._sets, self._sampler = sets, sampler
         self._learnt, self._rate = learnt_code(config), rating_loss(config)
         self._code, self._weights = age_code(config), dict(config.get("weights", {}))
@@ -34,13 +41,21 @@ class FaceTask:
         return self._sampler.batch(rng, size)
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
-        """Return the weighted sum of the heads' losses and each of them unweighted."""
+        """Return the weighted sum of the heads' losses and each of them unweighted; `taught.HEAD` is the teacher's."""
         if not isinstance(model, HeadedNet):
             raise TypeError(f"the face task trains a FaceNet, not a {type(model).__name__}")
-        out = model.raw(prepared(batch["image"]))
+        crops = prepared(batch["image"])
+        out = model.raw(crops)
         found = losses(out, batch, self._learnt, self._rate)
-        total = torch.stack([self._weights.get(name, 1.0) * value for name, value in found.items()]).sum()
+        total = self._sum(found)
+        if self._teacher:
+            taught = self._teacher.losses(crops, out)
+            total = total + self._teacher.weight * self._sum(taught)
+            found |= {f"taught.{name}": value for name, value in taught.items()}
         return total, {name: float(value.detach()) for name, value in found.items()}
+
+    def _sum(self, found: dict[str, Tensor]) -> Tensor:
+        return torch.stack([self._weights.get(name, 1.0) * value for name, value in found.items()]).sum()
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Return the validation figures and their score."""
