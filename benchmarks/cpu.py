@@ -2,6 +2,7 @@
 """Measure vultus on this machine's CPU: every scenario of `vultus bench`, and what faces and pixels cost.
 
     python benchmarks/cpu.py                # benchmarks/results/cpu-*.json, about six minutes
+    python benchmarks/cpu.py --cost-alone   # after a change that touches crops or sizes alone, two minutes
     python benchmarks/cpu.py --quick --out /tmp/cpu
 
 The tables of docs/benchmarks.md and README.md are made from them by benchmarks/tables.py. Exit codes: 0 done,
@@ -44,10 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--quick", action="store_true", help="a look at whether all works; no figures to quote"
     )
+    parser.add_argument(
+        "--cost-alone",
+        action="store_true",
+        help="measure what faces and pixels cost, and keep the scenarios that are there",
+    )
     asked = parser.parse_args(arguments)
     try:
         asked.out.mkdir(parents=True, exist_ok=True)
-        scenarios = {name: _bench(name, words, asked) for name, words in SCENARIOS.items()}
+        scenarios = {
+            name: sha256_of(_result(asked.out, name)) if asked.cost_alone else _bench(name, words, asked)
+            for name, words in SCENARIOS.items()
+        }
         found = costs(QUICK_ROUNDS if asked.quick else ROUNDS)
         write_json(asked.out / "cpu-cost.json", {**_provenance(scenarios, asked.quick), **found})
     except (VultusError, OSError, ValueError, subprocess.CalledProcessError) as error:
@@ -57,9 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _result(folder: Path, name: ScenarioName) -> Path:
+    return folder / f"cpu-{name}.json"
+
+
 def _bench(name: ScenarioName, words: Sequence[str], asked: argparse.Namespace) -> str:
     """Run `vultus bench` as a user would; return the hash of its result."""
-    path = asked.out / f"cpu-{name}.json"
+    path = _result(asked.out, name)
     frame = ["--faces", str(USUAL[0]), "--size", f"{USUAL[1]}x{USUAL[2]}"]
     length = ["--quick"] if asked.quick else []
     command = [sys.executable, "-m", "vultus", "bench", name, *frame, *words, *length]

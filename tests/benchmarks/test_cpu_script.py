@@ -54,6 +54,28 @@ def test_a_frame_whose_faces_are_not_found_is_no_case(monkeypatch: pytest.Monkey
         costs(rounds=1)
 
 
+def test_costs_alone_keep_the_scenarios_that_are_there(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.cpu_cost.FACES", (0, 2))
+    monkeypatch.setattr("harness.cpu_cost.SIZES", ())
+    monkeypatch.setattr("cpu.SCENARIOS", {"single": [], "stream": []})
+    before = {path.name: path.read_bytes() for path in results.iterdir() if path.name != "cpu-cost.json"}
+    assert cpu.main(["--cost-alone", "--quick", "--out", str(results)]) == 0
+    assert {name: (results / name).read_bytes() for name in before} == before
+    cost = json.loads((results / "cpu-cost.json").read_text())
+    assert [case["faces"] for case in cost["cases"]] == [6, 0, 2]
+    assert _read(results, quick=False).scenarios.keys() == {"single", "stream"}
+
+
+def test_costs_alone_take_scenarios_that_are_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cpu.main(["--cost-alone", "--quick", "--out", str(tmp_path)]) == 1
+    assert "cpu-single.json" in capsys.readouterr().err
+    assert not (tmp_path / "cpu-cost.json").exists()
+
+
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     """Return a folder with the files of one run whose figures are made up."""
