@@ -90,8 +90,9 @@ def test_rate_is_kept_and_late_rows_are_not_made_up_for() -> None:
         wait_for(sampler, 8)
     passed = time.monotonic() - began
     assert len(asked) == len(sampler.series.times) <= passed * 100 + 2
-    # after 60 ms of delay the next rows come at their own pace: no two within half a period, but for the last
-    assert (np.diff(asked)[2:-1] > 4_000_000).all()
+    # After 60 ms of delay the next rows come at their own pace; six that were made up for would come at once. A busy
+    # machine may delay a row by itself, so that two lie close together.
+    assert np.median(np.diff(asked)[2:-1]) > 4_000_000
 
 
 def test_sensor_that_vanishes_and_comes_back_leaves_a_gap(tmp_path: Path) -> None:
