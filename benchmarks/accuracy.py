@@ -13,13 +13,11 @@ import argparse
 import sys
 import tarfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
-
+from harness.asking import add_model_options, watched
 from harness.measure import ALL_SETS, Sets, measure_detector, measure_faces, sets_in
 from harness.provenance import choose_models, commit_of, joined_precision, write_json
 from harness.report import print_figures
@@ -28,12 +26,10 @@ from vultus.errors import VultusError
 from vultus.pipeline import Analyzer
 from vultus.spec import DetectorSpec
 from vultus_export.metrics.detection import LOWEST_SCORE
-from vultus_export.metrics.faces import Row
 from vultus_export.metrics.identity import model_entry
 from vultus_export.metrics.intervals import DRAWS, SEED
 
 SCHEMA = 1
-COUNTED = Console(stderr=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,14 +71,10 @@ def _figures(files: list[Path], device: str, threads: int | None, sets: Sets) ->
     with Analyzer(device, files, attributes=(), min_score=LOWEST_SCORE, threads=threads) as finder:
         shipped = finder.specs["detector"].detector
         assert isinstance(shipped, DetectorSpec), "an Analyzer's detector has a detector part"
-        detector = measure_detector(finder, sets, shipped.min_score, _watch)
+        detector = measure_detector(finder, sets, shipped.min_score, watched)
     with Analyzer(device, files, threads=threads) as analyzer:
-        faces = measure_faces(analyzer, sets, _watch)
+        faces = measure_faces(analyzer, sets, watched)
     return {**detector, **faces, "ran_on": detector["ran_on"] | faces["ran_on"]}
-
-
-def _watch(rows: Sequence[Row], name: str) -> Iterable[Row]:
-    return track(rows, description=f"{name:<12}", console=COUNTED)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,12 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sets", type=_names, default=ALL_SETS, help=f"comma-separated, of: {','.join(ALL_SETS)}"
     )
-    parser.add_argument("--precision", help="measure the installed models of this precision, such as fp16")
-    parser.add_argument(
-        "--models", type=Path, nargs="+", default=[], help="model files instead of the default"
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--threads", type=int, help="CPU threads; by default as many as the engine chooses")
+    add_model_options(parser, "measure")
     return parser
 
 

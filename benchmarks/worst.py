@@ -14,14 +14,14 @@ from __future__ import annotations
 import argparse
 import sys
 import tarfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
+from harness.asking import add_model_options, watched
+from harness.measure import none_of
 from harness.provenance import choose_models
 from harness.worst_rows import unseen_rows
 from harness.worst_sheet import contact_sheet, tile_of
@@ -29,11 +29,9 @@ from harness.worst_tasks import BOX_TASKS, FACE_TASKS, SETS_OF, Mistake, box_mis
 from vultus.errors import VultusError
 from vultus.pipeline import Analyzer
 from vultus_export.metrics.detection import LOWEST_SCORE
-from vultus_export.metrics.faces import SETS, Row, detections_of, measured_faces
+from vultus_export.metrics.faces import SETS, detections_of, measured_faces
 from vultus_export.metrics.rows import SPLITS
 from vultus_models.data.sets import PictureSet, open_set, set_names
-
-COUNTED = Console(stderr=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,9 +71,7 @@ def _opened(data: Path, task: str) -> dict[str, PictureSet]:
     there = set_names(data)
     sets = {name: open_set(data, name) for name in SETS_OF[task] if name in there}
     if not sets:
-        raise FileNotFoundError(
-            f"{data} holds none of {', '.join(SETS_OF[task])}; it holds: {', '.join(there) or 'no set'}"
-        )
+        raise none_of(data, SETS_OF[task])
     return sets
 
 
@@ -87,7 +83,7 @@ def _faces(
     with Analyzer(asked.device, files, threads=asked.threads) as analyzer:
         for name, pictures in sets.items():
             choose, whole = SETS[name]
-            rows = _watch(unseen_rows(pictures, asked.split), name)
+            rows = watched(unseen_rows(pictures, asked.split), name)
             measured = measured_faces(analyzer, pictures, rows, choose, whole)
             mistakes += face_mistakes(asked.task, name, measured)
             faces += len(measured.rows)
@@ -105,14 +101,10 @@ def _boxes(
         shipped = finder.specs["detector"].detector
         assert shipped is not None, "an Analyzer's detector has a detector part"
         for name, pictures in sets.items():
-            found = detections_of(finder, pictures, _watch(unseen_rows(pictures, asked.split), name))
+            found = detections_of(finder, pictures, watched(unseen_rows(pictures, asked.split), name))
             mistakes += box_mistakes(asked.task, name, found, float(np.float32(shipped.min_score)))
             looked += len(found.rows)
     return mistakes, f"{looked} pictures"
-
-
-def _watch(rows: Sequence[Row], name: str) -> Iterable[Row]:
-    return track(rows, description=f"{name:<12}", console=COUNTED)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -124,12 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="folder for TASK.png")
     parser.add_argument("--split", default="val", choices=SPLITS)
     parser.add_argument("--count", type=_positive, default=20, help="how many errors, 20 by default")
-    parser.add_argument("--precision", help="look at the installed models of this precision, such as fp16")
-    parser.add_argument(
-        "--models", type=Path, nargs="+", default=[], help="model files instead of the default"
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--threads", type=int, help="CPU threads; by default as many as the engine chooses")
+    add_model_options(parser, "look at")
     return parser
 
 

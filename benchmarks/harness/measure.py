@@ -45,10 +45,14 @@ def sets_in(data: Path, asked: Sequence[str]) -> dict[str, PictureSet | str]:
             opened = open_set(data, name)
             sets[name] = opened if rows_of(opened) else f"set {name} has no rows of split test"
     if all(isinstance(found, str) for found in sets.values()):
-        raise FileNotFoundError(
-            f"{data} holds none of {', '.join(asked)}; it holds: {', '.join(there) or 'no set'}"
-        )
+        raise none_of(data, asked)
     return sets
+
+
+def none_of(data: Path, asked: Sequence[str]) -> FileNotFoundError:
+    """Return the error of a folder that holds none of the asked sets."""
+    there = ", ".join(set_names(data)) or "no set"
+    return FileNotFoundError(f"{data} holds none of {', '.join(asked)}; it holds: {there}")
 
 
 def measure_detector(analyzer: AnalyzerLike, sets: Sets, shipped: float, watch: Watch) -> dict[str, Any]:

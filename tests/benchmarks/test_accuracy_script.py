@@ -16,6 +16,7 @@ import pytest
 import accuracy
 from harness.figures import FIGURES
 from picture_sets import write_all, write_set
+from script_runs import exit_code, loaded_with
 from vultus.pipeline import Analyzer
 from vultus_export.metrics.identity import sha256_of
 
@@ -233,20 +234,13 @@ def test_what_cannot_be_done_is_one_clear_line(
 ) -> None:
     out = tmp_path / "out.json"
     given = ["--data", str(sets), "--json", str(out), "--models", *map(str, tiny_models), *arguments]
-    try:
-        left = accuracy.main(given)
-    except SystemExit as stop:
-        left = int(stop.code or 0)
-    assert left == code
+    assert exit_code(accuracy.main, given) == code
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_script_needs_no_framework() -> None:
-    code = f"import sys; sys.path.insert(0, {str(Path(accuracy.__file__).parent)!r}); import accuracy\n"
-    code += "print(*{'torch', 'onnx', 'vultus_export.exporter'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
+    assert loaded_with(accuracy, ("torch", "onnx", "vultus_export.exporter")) == []
 
 
 def test_a_damaged_set_is_one_clear_line(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from harness.worst_rows import unseen_rows
 from harness.worst_sheet import COLUMNS, GREY, TILE, contact_sheet, tile_of
 from harness.worst_tasks import BOX_TASKS, FACE_TASKS, SETS_OF, Mistake, box_mistakes, face_mistakes, worst_of
 from picture_sets import labelled_landmarks, write_all
+from script_runs import exit_code, loaded_with
 from vultus.types import EXPRESSIONS, GENDERS, empty_faces
 from vultus_export.metrics.faces import SETS, Detections, Measured
 from vultus_models.data.sets import PictureSet
@@ -260,17 +259,10 @@ def test_what_cannot_be_done_is_one_clear_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     given = ["--data", str(sets), "--task", "age", "--out", str(tmp_path / "out")]
-    try:
-        left = worst.main([*given, "--models", *map(str, tiny_models), *arguments])
-    except SystemExit as stop:
-        left = int(stop.code or 0)
-    assert left == code
+    assert exit_code(worst.main, [*given, "--models", *map(str, tiny_models), *arguments]) == code
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
 def test_face_tasks_need_no_framework() -> None:
-    code = f"import sys; sys.path.insert(0, {str(Path(worst.__file__).parent)!r}); import worst\n"
-    code += "print(*{'torch', 'onnx'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
+    assert loaded_with(worst, ("torch", "onnx")) == []

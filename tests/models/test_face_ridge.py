@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from vultus.geometry import template_points
-from vultus_models.face.cache import CROP, FACES, MARGIN, SIDE
+from rated_faces import save_rated_faces
 from vultus_models.face.ridge import RidgeTask
 from vultus_models.face.system import build, network
 from vultus_models.training.loop import load_weights
@@ -29,18 +28,7 @@ COUNT = 60
 def recipe(tmp_path: Path) -> dict[str, Any]:
     """A recipe with a cached set in which brighter faces are rated higher, and a trunk beside the run."""
     cache = tmp_path / "cache"
-    cache.mkdir()
-    shares = np.random.default_rng(0).uniform(0.2, 0.9, COUNT)
-    faces = np.zeros(COUNT, FACES)
-    faces["val"][40:] = True
-    faces["points"] = template_points(CROP) + MARGIN
-    faces["five"] = faces["landmarks"] = np.nan
-    for field in faces["labels"].dtype.names or ():
-        faces["labels"][field] = -1 if faces["labels"][field].dtype == np.int8 else np.nan
-    faces["labels"]["profile"], faces["labels"]["attractiveness"] = 0, shares
-    pixels = np.broadcast_to((shares * 255).astype(np.uint8)[:, None, None, None], (COUNT, SIDE, SIDE, 3))
-    np.save(cache / "mebeauty.npy", pixels)
-    np.save(cache / "mebeauty.faces.npy", faces)
+    save_rated_faces(cache, COUNT, first_val=40)
     np.save(cache / "mebeauty.pose.npy", np.zeros((COUNT, 3), np.float32))
     (tmp_path / "runs" / "trunk").mkdir(parents=True)
     torch.manual_seed(4)

@@ -7,13 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from vultus.geometry import template_points
+from rated_faces import save_rated_faces
 from vultus.onnxfile import spec_from_onnx
-from vultus_models.face.cache import CROP, FACES, MARGIN, SIDE
 from vultus_models.face.kinds import network
 from vultus_models.train import read_recipe
 
@@ -44,20 +42,8 @@ mebeauty = 1.0
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a cached set in which brighter faces are rated higher."""
-    cache = tmp_path / "cache"
-    cache.mkdir()
+    save_rated_faces(tmp_path / "cache", COUNT, first_val=28)
     (tmp_path / "data").mkdir()
-    shares = np.random.default_rng(0).uniform(0.2, 0.9, COUNT)
-    faces = np.zeros(COUNT, FACES)
-    faces["val"][28:] = True
-    faces["points"] = template_points(CROP) + MARGIN
-    faces["five"] = faces["landmarks"] = np.nan
-    for field in faces["labels"].dtype.names or ():
-        faces["labels"][field] = -1 if faces["labels"][field].dtype == np.int8 else np.nan
-    faces["labels"]["profile"], faces["labels"]["attractiveness"] = 0, shares
-    pixels = np.broadcast_to((shares * 255).astype(np.uint8)[:, None, None, None], (COUNT, SIDE, SIDE, 3))
-    np.save(cache / "mebeauty.npy", pixels)
-    np.save(cache / "mebeauty.faces.npy", faces)
     return tmp_path
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from halving import halved, halvings_at
 from vultus.geometry import apply_affine, similarity_from_points, template_points
 from vultus.preprocess import bgr_from_frame, crops, input_size, letterbox
 from vultus.spec import InputSpec
@@ -81,15 +82,6 @@ def test_a_large_face_is_averaged_not_skipped_over() -> None:
     assert np.abs(crop).max() < 0.05
 
 
-def halved(picture: np.ndarray, times: int) -> np.ndarray:
-    """Return a picture of which four pixels became their mean, so often; an odd side's last pixel counts twice."""
-    for _ in range(times):
-        height, width = picture.shape[:2]
-        whole = np.pad(picture.astype(int), ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        picture = (whole[::2, ::2] + whole[1::2, ::2] + whole[::2, 1::2] + whole[1::2, 1::2] + 2) // 4
-    return picture.astype(np.uint8)
-
-
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(1, 400),
@@ -104,11 +96,13 @@ def test_a_crop_is_that_of_the_whole_halved_picture(
     picture = noise(height, width)
     linear = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     affine = np.hstack([linear, (np.full(2, 55.5) - linear @ centre)[:, None]])
-    times = sum(scale < limit for limit in (0.5, 0.25, 0.125))
+    times = halvings_at(scale)
     step, wide = 2.0**times, affine.copy()
     wide[:, 2] += linear @ np.full(2, 0.5 * step - 0.5)
     wide[:, :2] *= step
-    whole = cv2.warpAffine(halved(picture, times), wide, (112, 112), borderValue=(128, 128, 128))
+    whole = cv2.warpAffine(
+        halved(picture, times).astype(np.uint8), wide, (112, 112), borderValue=(128, 128, 128)
+    )
     levels = crops(picture, affine[None], CROP)[0] * 128 + 128
     # OpenCV's places are exact to float32, or to a 32nd of a pixel, whichever window they are counted from.
     assert np.abs(levels - whole.transpose(2, 0, 1)).max() <= (8 if cv2.__version__ < "5" else 1)

@@ -16,13 +16,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from device_pictures import Pair, framed
+from halving import halved, halvings_at
 from shim import reverse_order
 from shim_driver import HostStream, ShimDriver, kernels_on, tensor_of
 from vultus.cuda.preprocess import Crops
 from vultus.cuda.tensors import DeviceTensor
 from vultus.errors import InputError
 from vultus.geometry import apply_affine, invert_affine
-from vultus.preprocess import MAX_HALVINGS, bgr_from_frame, crops
+from vultus.preprocess import bgr_from_frame, crops
 from vultus.spec import InputSpec
 from vultus.types import PixelFormat, YuvColour
 
@@ -72,25 +73,11 @@ def on_device(
     return out
 
 
-def halvings_at(scale: float) -> int:
-    """Return how often the frame is halved for a crop of this scale."""
-    return sum(scale < 0.5**times for times in range(1, MAX_HALVINGS + 1))
-
-
-def halved(planes: Array) -> Array:
-    """Return the means of 2 x 2 pixels, halves rounded up; the last pixel of an odd side counts twice."""
-    height, width = planes.shape[:2]
-    whole = np.pad(planes, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    sums = whole[::2, ::2] + whole[1::2, ::2] + whole[::2, 1::2] + whole[1::2, 1::2]
-    return np.asarray((sums + 2) // 4)
-
-
 def exact(pair: Pair, affine: Array, spec: InputSpec) -> Array:
     """Return the crop (3, h, w) before it is normalised, samples unrounded, in double precision."""
     planes = bgr_from_frame(pair.host).astype(np.int64)[..., :: 1 if spec.channels == "BGR" else -1]
     times = halvings_at(float(np.sqrt(abs(np.linalg.det(affine[:, :2].astype(float))))))
-    for _ in range(times):
-        planes = halved(planes)
+    planes = halved(planes, times)
     y, x = np.mgrid[: spec.height, : spec.width]
     places = (apply_affine(invert_affine(affine), np.stack([x, y], -1)) + 0.5) / 2**times - 0.5
     padded = np.empty((planes.shape[0] + 2, planes.shape[1] + 2, 3))
