@@ -12,6 +12,7 @@ from vultus_models.face.ages import learnt_code
 from vultus_models.face.augment import Jitter
 from vultus_models.face.build import build_missing
 from vultus_models.face.data import Sampler
+from vultus_models.face.grow import grown
 from vultus_models.face.kinds import fold, network, spec, task_of
 from vultus_models.face.network import HeadedNet
 from vultus_models.face.surroundings import backgrounds
@@ -32,11 +33,11 @@ def build(config: dict[str, Any], data: Path, seed: int) -> tuple[HeadedNet, Fac
 
     The recipe's `[data]` table: `cache`, a folder that is filled at the first use; `shares`, how often each set is
     drawn from; `teachers = false` aligns by the labels alone; else `weights` is the folder of the teachers' weights.
-    A `[teacher]` table names a network to distil.
+    A `[teacher]` table names a network to distil, a `[grown]` table the checkpoint of a smaller one to begin with.
     """
     schedule = Schedule(**config["schedule"])
     torch.manual_seed(seed)
-    student = network(config)
+    student = grown(network(config), config)
     teacher = teacher_of(config, learnt_code(config), network)
     table = config["data"]
     labelled = table.get("teachers", True)

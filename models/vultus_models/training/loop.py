@@ -86,6 +86,7 @@ def fit(
     """
     run.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(schedule.threads)
+    torch.set_flush_denormal(True)  # momenta of dead units shrink to numbers that are slow to multiply
     torch.manual_seed(seed)
     state = _start(model, schedule)
     _resume(state, run)
@@ -128,7 +129,7 @@ def _start(model: nn.Module, schedule: Schedule) -> _State:
         {"params": plain, "weight_decay": 0.0},
     ]
     averaged = copy.deepcopy(model).eval().requires_grad_(False)
-    return _State(model, averaged, torch.optim.AdamW(groups, lr=schedule.lr))
+    return _State(model, averaged, torch.optim.AdamW(groups, lr=schedule.lr, fused=True))
 
 
 def _resume(state: _State, run: Path) -> None:

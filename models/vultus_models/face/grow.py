@@ -1,0 +1,86 @@
+"""Growth (Net2Net, Chen et al. 2016): a larger network that begins with what a smaller one has learnt.
+
+The channels of the smaller network come first and do not read the new ones, so both give the same outputs at the
+start; the new channels begin at random and are read as soon as the training finds a use for them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vultus.errors import ModelError
+from vultus_models.face.network import Block, HeadedNet
+
+__all__ = ["grow", "grown"]
+
+
+def grown(network: HeadedNet, config: dict[str, Any]) -> HeadedNet:
+    """Return the network, grown from the checkpoint that the recipe's `[grown]` table names, if there is one.
+
+    Raises ModelError when the checkpoint is not there or is not of a smaller network of the same kind.
+    """
+    if "grown" not in config:
+        return network
+    checkpoint = Path(config["grown"]["checkpoint"])
+    if not checkpoint.is_file():
+        raise ModelError(f"the checkpoint {checkpoint} to grow from is not there; train its recipe first")
+    stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    try:
+        grow(network, stored["model"])
+    except ValueError as error:
+        raise ModelError(f"no growth from {checkpoint}: {error}") from error
+    return network
+
+
+@torch.no_grad()
+def grow(network: nn.Module, smaller: dict[str, Tensor]) -> None:
+    """Write the weights of a smaller network of the same kind into `network`, in place.
+
+    A block that the smaller one lacks must keep its shape; it begins as the identity. Raises ValueError when a weight
+    of the smaller network has no larger counterpart, or the network has other weights that the smaller one lacks.
+    """
+    ours = network.state_dict()
+    for name, weight in smaller.items():
+        if name not in ours or not _holds(ours[name], weight):
+            there = tuple(ours[name].shape) if name in ours else "no such weight"
+            raise ValueError(f"{name} {tuple(weight.shape)} has no room in the larger network ({there})")
+    new = _new_blocks(network, set(smaller))
+    lacking = [name for name in ours if name not in smaller and not name.startswith(tuple(new))]
+    if lacking:
+        raise ValueError(f"the smaller network lacks {', '.join(lacking)}")
+    for name, weight in smaller.items():
+        _put(ours[name], weight)
+    for block in new.values():
+        nn.init.zeros_(block.norm.weight)  # type: ignore[arg-type]
+
+
+def _holds(larger: Tensor, smaller: Tensor) -> bool:
+    kernels = larger.shape[2:] == smaller.shape[2:]
+    return larger.ndim == smaller.ndim and kernels and all(map(int.__ge__, larger.shape, smaller.shape))
+
+
+def _new_blocks(network: nn.Module, known: set[str]) -> dict[str, Block]:
+    """Return the blocks that add to their input and of which the smaller network knows nothing, by name."""
+    blocks = {f"{name}.": part for name, part in network.named_modules() if isinstance(part, Block)}
+    return {
+        name: block
+        for name, block in blocks.items()
+        if block.skip and not any(one.startswith(name) for one in known)
+    }
+
+
+def _put(larger: Tensor, smaller: Tensor) -> None:
+    """Write a weight (outside, inside, ...) into the first rows and columns; these rows read nothing else."""
+    if larger.ndim == 0:
+        larger.copy_(smaller)
+        return
+    rows = larger[: len(smaller)]
+    if larger.ndim == 1:
+        rows.copy_(smaller)
+        return
+    rows.zero_()
+    rows[:, : smaller.shape[1]] = smaller
