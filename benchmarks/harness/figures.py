@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.calibrated import age_calibration, class_calibration, yes_calibration
 from harness.crosses import people_cross
+from harness.discarded import discarding
 from harness.entries import Metric, group_entry, grouped, nothing, rounded, summary
 from vultus.types import ETHNICITIES, EXPRESSIONS
 from vultus_export.metrics.faces import Measured
@@ -195,4 +196,16 @@ FIGURES = (
         "attractiveness.mebeauty", "mebeauty", "attractiveness", ("pearson", "mae"), _plain("attractiveness")
     ),
     Figure("pose.mtfl", "mtfl", "pose", ("accuracy",), _classes("pose", YAWS)),
+    Figure(
+        "quality.landmarks68",
+        "landmarks68",
+        "quality",
+        ("nme_outer", "nme_outer_best80"),
+        discarding("landmarks"),
+    ),
+    Figure("quality.utkface", "utkface", "quality", ("mae", "mae_best80"), discarding("age")),
+    Figure("quality.celeba", "celeba", "quality", ("accuracy", "accuracy_best80"), discarding("gender")),
+    Figure(
+        "quality.fer2013", "fer2013", "quality", ("accuracy", "accuracy_best80"), discarding("expression")
+    ),
 )

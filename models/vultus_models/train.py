@@ -112,8 +112,7 @@ def _require(*packages: str) -> None:
 def _train(recipe: dict[str, Any], data: Path, run: Path, seed: int, init: Path | None) -> None:
     from vultus_models.training.loop import fit, load_weights
 
-    built: tuple[Any, Task, Schedule] = system_of(recipe).build(recipe, data, seed)
-    model, task, schedule = built
+    model, task, schedule = _built(recipe, data, seed)
     if init:
         load_weights(model, init)
     if not hasattr(task, "fit"):
@@ -123,6 +122,14 @@ def _train(recipe: dict[str, Any], data: Path, run: Path, seed: int, init: Path 
         task.fit(model, schedule, run, seed)  # what has a closed form is solved, not trained
     except ValueError as error:
         raise ModelError(str(error)) from error
+
+
+def _built(recipe: dict[str, Any], data: Path, seed: int) -> tuple[Any, Task, Schedule]:
+    try:
+        built: tuple[Any, Task, Schedule] = system_of(recipe).build(recipe, data, seed)
+    except ValueError as error:
+        raise ModelError(f"the recipe cannot be built: {error}") from error
+    return built
 
 
 def _finish(config: Path, recipe: dict[str, Any], data: Path, run: Path) -> None:

@@ -64,6 +64,15 @@ CASES: list[tuple[str, Measured, dict[str, Any]]] = [
         measured(FER2013, expression=chosen(EXPRESSIONS, "happy", "sad", "fear")),
         {"accuracy": 2 / 3, "macro_recall": 0.75},
     ),
+    (
+        "quality.celeba",  # four of five are kept: the face of lowest quality is the one that is wrong
+        measured(
+            (*CELEBA, CELEBA[0]),
+            gender=chosen(GENDERS, "female", "male", "male", "male", "female"),
+            quality=[0.9, 0.8, 0.7, 0.1, 0.9],
+        ),
+        {"accuracy": 0.8, "accuracy_best80": 1.0, "n": 5},
+    ),
     ("smile.celeba", measured(CELEBA, smile=[50, 49, 0, 20]), {"accuracy": 0.75}),
     ("smile.mtfl", measured(MTFL, smile=[100, 50, 49.9]), {"accuracy": 2 / 3}),
     (
@@ -97,6 +106,21 @@ def test_figures_by_hand(path: str, faces: Measured, expected: dict[str, Any]) -
     assert {key: entry[key] for key in expected} == pytest.approx(expected, abs=1e-5)
     assert set(figure.keys) <= set(entry)
     assert entry["n"] == len(faces.rows)
+
+
+@pytest.mark.parametrize(
+    ("ages", "entry"),
+    [
+        ([33, np.nan, 30], {"mae": 4.0, "mae_best80": 4.0, "n": 2}),
+        ([np.nan] * 3, {"mae": None, "mae_best80": None, "n": 0}),
+    ],
+)
+def test_faces_of_known_quality_without_an_answer_are_left_out(
+    ages: list[float], entry: dict[str, Any]
+) -> None:
+    found = figure_or_note(BY_PATH["quality.utkface"], measured(UTKFACE, age=ages, quality=[0.5, 0.9, 0.4]))
+    assert {key: found[key] for key in entry} == entry
+    assert entry["n"] or "the models do not measure age" in found["note"]
 
 
 def test_groups_say_how_many_they_are_of() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vultus_models.face.crnet import BEND, CLASS_HEAD, CLASSES, RATINGS, extra_outputs, rating_loss
 from vultus_models.face.network import network
-from vultus_models.face.ridge import bayesian_ridge, log_evidence
+from vultus_models.face.regression import bayesian_ridge, log_evidence
 
 TINY: dict[str, Any] = {"stages": [[8, 1], [8, 1], [8, 1], [8, 1], [16, 1]], "embedding": 16, "shape": 8}
 EVERY = torch.ones(4, dtype=torch.bool)

@@ -44,6 +44,9 @@ class Line:
         x = torch.linspace(-1, 1, 9)[:, None]
         return {"score": -float((model(x) - 2 * x - 1).abs().mean())}
 
+    def complete(self, model: nn.Module, seed: int) -> dict[str, float]:
+        return {}
+
 
 SCHEDULE = Schedule(
     steps=300, batch=16, lr=0.05, warmup=10, ema=0.9, log_every=50, eval_every=100, bf16=False
@@ -110,6 +113,27 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
     again = fit(fresh(), Line(stop_at=0, stop_judging=1), SCHEDULE, tmp_path, seed=1)
     assert weights(again) == weights(trained)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_the_best_weights_are_completed_once_and_the_run_goes_on_from_what_was_trained(
+    tmp_path: Path,
+) -> None:
+    class Doubling(Line):
+        def complete(self, model: nn.Module, seed: int) -> dict[str, float]:
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    parameter.mul_(2)
+            return {"factor": 2.0}
+
+    plain = fit(fresh(), Line(), SCHEDULE, tmp_path / "plain", seed=1)
+    for _ in range(2):
+        doubled = fit(fresh(), Doubling(), SCHEDULE, tmp_path / "doubled", seed=1)
+        assert weights(doubled) == [2 * weight for weight in weights(plain)]
+    load_weights(plain, tmp_path / "doubled" / "best.pt")
+    assert weights(plain) == weights(doubled)
+    assert [line["factor"] for line in log_of(tmp_path / "doubled") if line["kind"] == "complete"] == [2.0]
+    last = [torch.load(tmp_path / run / "last.pt", weights_only=True) for run in ("plain", "doubled")]
+    assert torch.equal(last[0]["trained"]["weight"], last[1]["trained"]["weight"])
 
 
 def test_the_log_says_with_what_a_run_began_and_is_json_also_without_a_figure(tmp_path: Path) -> None:

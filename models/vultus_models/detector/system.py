@@ -165,6 +165,10 @@ class DetectorTask:
             "alarms_per_100": 100 * alarms / max(1, len(self.validation.scenes)),
         }
 
+    def complete(self, model: nn.Module, seed: int) -> dict[str, float]:
+        """Do nothing: a detector is done when it is trained."""
+        return {}
+
 
 def _normalised(pixels: Tensor) -> Tensor:
     """Normalise (B, H, W, 3) BGR as the runtime does, channels last; in bfloat16 every pixel value is exact."""

@@ -16,7 +16,7 @@ from vultus_models.face.cache import CROP, FACES, MARGIN, Crops
 from vultus_models.face.labels import LABELS
 from vultus_models.face.surroundings import framed
 
-__all__ = ["Sampler", "plain_batches", "weights_of"]
+__all__ = ["Sampler", "plain_affines", "plain_batches", "plain_pictures", "weights_of"]
 
 Targets = dict[str, npt.NDArray[np.generic]]
 Rng = np.random.Generator
@@ -58,6 +58,24 @@ class Sampler:
         images = [self._picture(source, k, one, rng) for (source, k), one in zip(drawn, affines, strict=True)]
         return _tensors(np.stack(images), targets)
 
+    @property
+    def sets(self) -> tuple[Crops, ...]:
+        """The sets that are drawn from."""
+        return tuple(self._sets)
+
+    def worn_crops(
+        self, source: Crops, chosen: npt.NDArray[np.intp], rng: Rng
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+        """Return crops (n, CROP, CROP, 3) of the chosen faces as training sees them, but for mirroring.
+
+        The affines (n, 2, 3) that cut them out of the cached pixels come with them.
+        """
+        faces = source.faces[chosen]
+        points, five = (faces[name].astype(np.float64) for name in ("points", "five"))
+        affines = jittered_affines(points, five, self._jitter, rng)
+        cut = [self._picture(source, int(k), one, rng) for k, one in zip(chosen, affines, strict=True)]
+        return np.stack(cut), affines
+
     def _picture(
         self, source: Crops, index: int, affine: npt.NDArray[np.float64], rng: Rng
     ) -> npt.NDArray[np.uint8]:
@@ -71,12 +89,22 @@ class Sampler:
 
 def plain_batches(source: Crops, chosen: npt.NDArray[np.intp], size: int) -> Iterator[dict[str, Tensor]]:
     """Yield the chosen faces as the runtime would cut them, in batches."""
-    inner = slice(MARGIN, MARGIN + CROP)
     for start in range(0, len(chosen), size):
         part = chosen[start : start + size]
-        affines = np.tile(np.array([[1.0, 0.0, -MARGIN], [0.0, 1.0, -MARGIN]]), (len(part), 1, 1))
-        targets = _targets(source.faces[part], source.pose[part], affines, np.zeros(len(part), np.bool_))
-        yield _tensors(source.pictures[part][:, inner, inner], targets)
+        unflipped = np.zeros(len(part), np.bool_)
+        targets = _targets(source.faces[part], source.pose[part], plain_affines(len(part)), unflipped)
+        yield _tensors(plain_pictures(source, part), targets)
+
+
+def plain_pictures(source: Crops, chosen: npt.NDArray[np.intp]) -> npt.NDArray[np.uint8]:
+    """Return crops (n, CROP, CROP, 3) of the chosen faces as the runtime would cut them."""
+    inner = slice(MARGIN, MARGIN + CROP)
+    return np.asarray(source.pictures[chosen][:, inner, inner])
+
+
+def plain_affines(count: int) -> npt.NDArray[np.float64]:
+    """Return the affines (count, 2, 3) that cut such crops out of the cached pixels."""
+    return np.tile(np.array([[1.0, 0.0, -MARGIN], [0.0, 1.0, -MARGIN]]), (count, 1, 1))
 
 
 def weights_of(source: Crops) -> npt.NDArray[np.float64]:

@@ -9,12 +9,15 @@ from vultus.types import ETHNICITIES, EXPRESSIONS, FACIAL_HAIR, GENDERS
 from vultus_models.face.ages import learnt_code, written_code
 from vultus_models.face.group_age import GroupAge
 
-__all__ = ["LICENCE", "age_code", "heads", "learnt_outputs", "outputs_of", "spec"]
+__all__ = ["LICENCE", "QUALITY", "age_code", "heads", "learnt_outputs", "outputs_of", "spec"]
 
 LICENCE = (
     "weights for research and non-commercial use: the pictures that they were trained on are published "
     "under such terms"
 )
+QUALITY = Head("quality", "sigmoid", "quality", ("quality",))
+"""The head that is solved when the others are trained, where a recipe asks for it."""
+
 _WIDTHS = {"landmarks": 136, "euler": 3, "percent": 1}
 
 
@@ -26,7 +29,7 @@ def age_code(config: dict[str, Any]) -> GroupAge:
 def heads(config: dict[str, Any]) -> tuple[Head, ...]:
     """Return the heads of the network in the order of its outputs: all, or those of `[model] heads`.
 
-    Raises ValueError when it names a head that there is not.
+    Quality comes last, where the recipe has a table `[quality]`. Raises ValueError for a head that there is not.
     """
     known = {head.output: head for head in _heads(age_code(config))}
     wanted = config.get("model", {}).get("heads", list(known))
@@ -35,7 +38,8 @@ def heads(config: dict[str, Any]) -> tuple[Head, ...]:
         raise ValueError(
             f"heads {', '.join(unknown) or 'none'} are unknown; expected some of {', '.join(known)}"
         )
-    return tuple(head for name, head in known.items() if name in wanted)
+    solved = (QUALITY,) if "quality" in config else ()
+    return (*(head for name, head in known.items() if name in wanted), *solved)
 
 
 def _heads(code: GroupAge) -> tuple[Head, ...]:
@@ -76,8 +80,9 @@ def spec(config: dict[str, Any]) -> ModelSpec:
         heads=heads(config),
         licence=LICENCE,
         description=(
-            "Landmarks, head pose, age, gender, ethnicity, expression, smile, attractiveness, eyeglasses and "
-            "facial hair from one aligned face; plain 3x3 convolutions, one trunk"
+            "Landmarks, head pose, age, gender, ethnicity, expression, smile, attractiveness, eyeglasses"
+            f"{', facial hair and quality' if 'quality' in config else ' and facial hair'}"
+            " from one aligned face; plain 3x3 convolutions, one trunk"
         ),
         source=str(config.get("source", "trained from scratch with the recipe face-s")),
     )

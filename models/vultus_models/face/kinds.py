@@ -9,6 +9,8 @@ from typing import Any
 from vultus.spec import ModelSpec
 from vultus_models.face import heads, hmt, tree
 from vultus_models.face import network as plain
+from vultus_models.face.balance import balance_of
+from vultus_models.face.losses import RULES
 from vultus_models.face.network import HeadedNet, fold
 from vultus_models.face.ridge import RidgeTask
 from vultus_models.face.task import FaceTask
@@ -56,8 +58,10 @@ def _kind(config: dict[str, Any]) -> Kind:
 
 
 def network(config: dict[str, Any]) -> HeadedNet:
-    """Build the network of a recipe, untrained."""
-    return _kind(config).network(config)
+    """Build the network of a recipe, untrained; raises ValueError for one that there is not."""
+    made = _kind(config).network(config)
+    made.balance = balance_of(config, RULES)
+    return made
 
 
 def task_of(config: dict[str, Any]) -> type[FaceTask]:

@@ -14,8 +14,9 @@ from vultus.geometry import POINTS_IN_68
 from vultus_models.face.ages import AgeCode
 from vultus_models.face.crnet import Rating, plain
 from vultus_models.face.group_age import GroupAge
+from vultus_models.face.visible import visible
 
-__all__ = ["REGIONS", "Goal", "five_of", "losses", "wing"]
+__all__ = ["REGIONS", "RULES", "Goal", "five_of", "losses", "wing"]
 
 Tensors = dict[str, Tensor]
 
@@ -25,12 +26,16 @@ REGIONS = ("eyes", "nose", "mouth")
 
 @dataclass(frozen=True)
 class Goal:
-    """What the losses are taken of: outputs and labels by name, the age's code, the loss of attractiveness."""
+    """What the losses are taken of: outputs and labels by name, the age's code, the loss of attractiveness.
+
+    hidden: weight of landmarks that the camera does not see.
+    """
 
     out: Tensors
     batch: Tensors
     code: AgeCode
     rate: Rating
+    hidden: float = 1.0
 
     @cached_property
     def marks(self) -> Tensor:
@@ -52,13 +57,14 @@ def five_of(landmarks: Tensor) -> Tensor:
 
 
 def losses(
-    out: Tensors, batch: Tensors, code: AgeCode | None = None, rate: Rating = plain
+    out: Tensors, batch: Tensors, code: AgeCode | None = None, rate: Rating = plain, hidden: float = 1.0
 ) -> dict[str, Tensor]:
     """Return the mean loss of every head that `out` has over the faces that have its label (0 where none has).
 
-    code: what the age head learns; Group-n by default. rate: the loss of attractiveness.
+    code: what the age head learns; Group-n by default. rate: the loss of attractiveness. hidden: weight of landmarks
+    that the camera does not see, beside 1 for the others.
     """
-    goal = Goal(out, batch, code or GroupAge(), rate)
+    goal = Goal(out, batch, code or GroupAge(), rate, hidden)
     return {name: rule(goal) for name, (output, rule) in RULES.items() if output in out}
 
 
@@ -88,7 +94,13 @@ def _binary(out: Tensor, target: Tensor) -> Tensor:
 
 
 def _landmarks(goal: Goal) -> Tensor:
-    return _known(goal.batch["landmarks"], lambda m, t: wing(goal.marks[m] - t).mean(dim=(1, 2)))
+    weight = visible(90 * goal.batch["pose"][:, 0], goal.hidden)
+    weight = weight / weight.mean(dim=1, keepdim=True)
+
+    def loss(mask: Tensor, target: Tensor) -> Tensor:
+        return (weight[mask][:, :, None] * wing(goal.marks[mask] - target)).mean(dim=(1, 2))
+
+    return _known(goal.batch["landmarks"], loss)
 
 
 def _five(goal: Goal) -> Tensor:

@@ -18,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vultus.spec import Head
 from vultus_models.face.ages import AgeForm
+from vultus_models.face.balance import Balance
 from vultus_models.face.crnet import extra_outputs
 from vultus_models.face.heads import heads, learnt_outputs
 
@@ -49,9 +50,16 @@ class Block(nn.Module):
 
 
 class HeadedNet(nn.Module, ABC):
-    """A network with the heads of the FACE record. `forward` gives the outputs as a tuple in their order."""
+    """A network with the heads of the FACE record. `forward` gives the outputs as a tuple in their order.
+
+    balance: what weighs the losses against each other, where that is learnt.
+    """
 
     heads: tuple[Head, ...]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.balance: Balance | None = None
 
     @abstractmethod
     def raw(self, x: Tensor) -> dict[str, Tensor]:

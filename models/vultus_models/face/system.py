@@ -33,7 +33,9 @@ def build(config: dict[str, Any], data: Path, seed: int) -> tuple[HeadedNet, Fac
 
     The recipe's `[data]` table: `cache`, a folder that is filled at the first use; `shares`, how often each set is
     drawn from; `teachers = false` aligns by the labels alone; else `weights` is the folder of the teachers' weights.
-    A `[teacher]` table names a network to distil, a `[grown]` table the checkpoint of a smaller one to begin with.
+    A `[teacher]` table names a network to distil, a `[grown]` table the checkpoint of a smaller one to begin with; a
+    `[quality]` table has that head solved at the end, from `faces` of every set. Raises ModelError when a
+    checkpoint is not there or does not fit, ValueError for a network that there is not.
     """
     schedule = Schedule(**config["schedule"])
     torch.manual_seed(seed)

@@ -10,13 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from vultus_models.face.ages import learnt_code
+from vultus_models.face.balance import Balance
 from vultus_models.face.cache import Crops
 from vultus_models.face.crnet import rating_loss
 from vultus_models.face.data import Sampler
 from vultus_models.face.evaluation import measure, prepared, score_of
 from vultus_models.face.heads import age_code
 from vultus_models.face.losses import losses
-from vultus_models.face.network import HeadedNet
+from vultus_models.face.network import FaceNet, HeadedNet
+from vultus_models.face.quality import Witness, solve_quality
 from vultus_models.face.teach import Teacher
 
 __all__ = ["FaceTask"]
@@ -35,6 +37,8 @@ class FaceTask:
         self._sets, self._sampler = sets, sampler
         self._learnt, self._rate = learnt_code(config), rating_loss(config)
         self._code, self._weights = age_code(config), dict(config.get("weights", {}))
+        self._hidden = float(config.get("landmarks", {}).get("hidden", 1.0))
+        self._quality: dict[str, int] | None = config.get("quality")
 
     def batch(self, rng: np.random.Generator, size: int) -> dict[str, Tensor]:
         """Draw one augmented batch."""
@@ -46,18 +50,26 @@ class FaceTask:
             raise TypeError(f"the face task trains a FaceNet, not a {type(model).__name__}")
         crops = prepared(batch["image"])
         out = model.raw(crops)
-        found = losses(out, batch, self._learnt, self._rate)
-        total = self._sum(found)
+        found = losses(out, batch, self._learnt, self._rate, self._hidden)
+        total = self._sum(found, model.balance)
         if self._teacher:
             taught = self._teacher.losses(crops, out)
             total = total + self._teacher.weight * self._sum(taught)
             found |= {f"taught.{name}": value for name, value in taught.items()}
         return total, {name: float(value.detach()) for name, value in found.items()}
 
-    def _sum(self, found: dict[str, Tensor]) -> Tensor:
-        return torch.stack([self._weights.get(name, 1.0) * value for name, value in found.items()]).sum()
+    def _sum(self, found: dict[str, Tensor], balance: Balance | None = None) -> Tensor:
+        weighted = {name: self._weights.get(name, 1.0) * value for name, value in found.items()}
+        return balance(weighted) if balance else torch.stack(list(weighted.values())).sum()
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Return the validation figures and their score."""
         figures = measure(model, self._sets, self._code)
         return {"score": score_of(figures), **figures}
+
+    def complete(self, model: nn.Module, seed: int) -> dict[str, float]:
+        """Solve the head `quality` where the recipe has a table `[quality]`; its `faces` is the most a set gives."""
+        if self._quality is None:
+            return {}
+        assert isinstance(model, FaceNet), "a recipe with quality builds a FaceNet"
+        return solve_quality(Witness(model, self._code), self._sampler, int(self._quality["faces"]), seed)

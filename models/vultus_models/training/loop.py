@@ -61,6 +61,9 @@ class Task(Protocol):
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Measure the model on the validation split; `score` (higher is better) picks the best."""
 
+    def complete(self, model: nn.Module, seed: int) -> dict[str, float]:
+        """Change in place what comes after the training of the best weights; return figures of it, none if nothing."""
+
 
 @dataclass
 class _State:
@@ -99,7 +102,27 @@ def fit(
                 _save(state, run)
                 raise
     load_weights(model, run / "best.pt")
+    _complete(model, task, schedule, run, seed, on_report)
     return model
+
+
+def _complete(
+    model: nn.Module,
+    task: Task,
+    schedule: Schedule,
+    run: Path,
+    seed: int,
+    on_report: Callable[[dict[str, Any]], None] | None,
+) -> None:
+    """Let the task finish the best weights, once."""
+    stored = torch.load(run / "best.pt", map_location="cpu", weights_only=True)
+    if stored.get("complete"):
+        return
+    figures = task.complete(model, seed)
+    if figures:
+        with Reporter(run, schedule.steps, stored["step"], on_report) as reporter:
+            reporter.completion(stored["step"], figures)
+    _write({**stored, "model": model.state_dict(), "complete": True}, run / "best.pt")
 
 
 def load_weights(model: nn.Module, checkpoint: Path) -> None:

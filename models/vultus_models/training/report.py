@@ -72,6 +72,10 @@ class Reporter:
         """Report an evaluation on the validation split."""
         self._write("val", step, {**measured, "best": float(best)})
 
+    def completion(self, step: int, figures: dict[str, float]) -> None:
+        """Report what was done to the best weights after the training."""
+        self._write("complete", step, figures)
+
     def _write(self, kind: str, step: int, values: dict[str, float]) -> None:
         record = {
             "kind": kind,

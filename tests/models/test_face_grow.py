@@ -1,0 +1,94 @@
+"""Growth: a larger network answers as the smaller one did, learns beyond it, and refuses what does not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from vultus.errors import ModelError
+from vultus_models.face.grow import grow, grown
+from vultus_models.face.kinds import network
+from vultus_models.face.network import HeadedNet
+
+SMALL: dict[str, Any] = {"stages": [[8, 1]] * 4 + [[16, 1]], "embedding": 16, "shape": 8, "dropout": 0.0}
+HMT: dict[str, Any] = {"kind": "hmt", "heads": ["gender", "ethnicity", "attractiveness"]}
+
+LARGER: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("the same size", SMALL, SMALL),
+    ("wider", SMALL, {**SMALL, "stages": [[12, 1]] * 4 + [[24, 1]]}),
+    ("deeper", SMALL, {**SMALL, "stages": [[8, 2]] * 4 + [[16, 3]]}),
+    ("wider heads", SMALL, {**SMALL, "embedding": 24, "shape": 12}),
+    ("all of it", SMALL, {**SMALL, "stages": [[12, 2]] * 4 + [[24, 2]], "embedding": 24, "shape": 12}),
+]
+
+
+def net(model: dict[str, Any], seed: int) -> HeadedNet:
+    """A network whose batch norms have seen something."""
+    torch.manual_seed(seed)
+    made = network({"model": model}).train()
+    with torch.no_grad():
+        for _ in range(5):
+            made.raw(torch.randn(8, 3, 112, 112))
+    return made.eval()
+
+
+@pytest.mark.parametrize(("name", "small", "large"), LARGER, ids=[case[0] for case in LARGER])
+def test_the_larger_network_answers_as_the_smaller_one(
+    name: str, small: dict[str, Any], large: dict[str, Any]
+) -> None:
+    crops = torch.randn(4, 3, 112, 112)
+    taught, larger = net(small, 1), network({"model": large}).eval()
+    grow(larger, taught.state_dict())
+    for wanted, given in zip(taught(crops), larger(crops), strict=True):
+        assert wanted.std() > 0
+        torch.testing.assert_close(given, wanted, atol=2e-5, rtol=1e-5)
+
+
+def test_new_channels_learn() -> None:
+    larger = network({"model": LARGER[-1][2]})
+    grow(larger, net(SMALL, 1).state_dict())
+    rate = torch.optim.SGD(larger.parameters(), lr=0.1)
+    for _ in range(3):
+        rate.zero_grad()
+        larger.train().raw(torch.randn(8, 3, 112, 112))["gender"].square().sum().backward()  # type: ignore[no-untyped-call]
+        rate.step()
+    gender = larger.get_parameter("out.gender.weight")
+    assert (gender[:, 16:] != 0).all(), "the head reads the new features"
+    new = larger.get_parameter("stages.4.1.norm.weight")
+    assert (new != 0).any(), "the new block is no identity any more"
+
+
+NO_ROOM: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
+    ("narrower", {**SMALL, "embedding": 24}, SMALL, r"embedding\.4\.weight \(24, .*no room .*\(16, "),
+    ("another kind", SMALL, {**SMALL, **HMT}, "no room in the larger network"),
+    ("more heads", {**SMALL, "heads": ["age"]}, SMALL, r"the smaller network lacks out\.landmarks\.weight"),
+    ("another stage", SMALL, {**SMALL, "stages": [[8, 1]] * 4 + [[16, 1]] * 2}, "no room|lacks"),
+]
+
+
+@pytest.mark.parametrize(("name", "small", "large", "words"), NO_ROOM, ids=[case[0] for case in NO_ROOM])
+def test_what_does_not_fit_is_refused_and_nothing_is_written(
+    name: str, small: dict[str, Any], large: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    larger = network({"model": large})
+    before = {key: value.clone() for key, value in larger.state_dict().items()}
+    with pytest.raises(ValueError, match=words):
+        grow(larger, net(small, 1).state_dict())
+    assert all(torch.equal(value, before[key]) for key, value in larger.state_dict().items())
+    torch.save({"model": net(small, 1).state_dict()}, tmp_path / "small.pt")
+    with pytest.raises(ModelError, match=r"no growth from .*small\.pt: .*"):
+        grown(larger, {"grown": {"checkpoint": str(tmp_path / "small.pt")}})
+
+
+def test_a_recipe_names_the_checkpoint_or_nothing_is_grown(tmp_path: Path) -> None:
+    larger = network({"model": SMALL})
+    assert grown(larger, {}) is larger
+    with pytest.raises(ModelError, match=r"absent\.pt to grow from is not there; train its recipe first"):
+        grown(larger, {"grown": {"checkpoint": str(tmp_path / "absent.pt")}})
+    small = net(SMALL, 1)
+    torch.save({"model": small.state_dict()}, tmp_path / "small.pt")
+    grown(larger, {"grown": {"checkpoint": str(tmp_path / "small.pt")}})
+    torch.testing.assert_close(larger.state_dict(), small.state_dict())
