@@ -47,6 +47,14 @@ def test_the_larger_network_answers_as_the_smaller_one(
         torch.testing.assert_close(given, wanted, atol=2e-5, rtol=1e-5)
 
 
+def test_a_head_that_the_larger_network_lacks_is_left_behind() -> None:
+    crops, few = torch.randn(2, 3, 112, 112), {**SMALL, "heads": ["age", "smile"]}
+    taught, larger = net(SMALL, 1), network({"model": few}).eval()
+    grow(larger, taught.state_dict())
+    wanted = dict(zip((head.output for head in taught.heads), taught(crops), strict=True))
+    torch.testing.assert_close(larger(crops), (wanted["age"], wanted["smile"]), atol=2e-5, rtol=1e-5)
+
+
 def test_new_channels_learn() -> None:
     larger = network({"model": LARGER[-1][2]})
     grow(larger, net(SMALL, 1).state_dict())

@@ -40,10 +40,12 @@ def grown(network: HeadedNet, config: dict[str, Any]) -> HeadedNet:
 def grow(network: nn.Module, smaller: dict[str, Tensor]) -> None:
     """Write the weights of a smaller network of the same kind into `network`, in place.
 
-    A block that the smaller one lacks must keep its shape; it begins as the identity. Raises ValueError when a weight
-    of the smaller network has no larger counterpart, or the network has other weights that the smaller one lacks.
+    A block that the smaller one lacks must keep its shape; it begins as the identity. Heads that the network lacks are
+    left behind. Raises ValueError when another weight of the smaller network has no larger counterpart, or the network
+    has other weights that the smaller one lacks.
     """
     ours = network.state_dict()
+    smaller = {name: weight for name, weight in smaller.items() if name in ours or not name.startswith("out.")}
     for name, weight in smaller.items():
         if name not in ours or not _holds(ours[name], weight):
             there = tuple(ours[name].shape) if name in ours else "no such weight"
