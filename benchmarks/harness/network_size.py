@@ -15,11 +15,15 @@ from vultus.onnxfile import spec_from_onnx
 from vultus.zoo import default_models
 from vultus_export.metrics.identity import model_entry
 
-__all__ = ["NetworkSize", "models_measured", "network_size"]
+__all__ = ["NetworkSize", "models_measured", "network_size", "same_work"]
 
 Shape = tuple[int, ...]
 COUNTERS = (TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
 """Types of constants that steer shapes and are no weights."""
+
+
+ALIKE = 1e-3
+"""Share of multiply-accumulates, such as one more answer read from features that are there, that no timing shows."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,11 @@ def network_size(path: Path) -> NetworkSize:
     shapes = _shapes(inferred.graph)
     macs = sum(_macs(node, shapes, path) for node in inferred.graph.node)
     return NetworkSize(_parameters(model.graph), macs, path.stat().st_size)
+
+
+def same_work(first: int, second: int) -> bool:
+    """Say whether two networks of so many multiply-accumulates take the same time, as far as it can be measured."""
+    return abs(first - second) <= ALIKE * max(first, second)
 
 
 def models_measured() -> list[dict[str, Any]]:

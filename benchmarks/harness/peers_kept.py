@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.network_size import models_measured
+from harness.network_size import models_measured, same_work
 from harness.peers_accuracy import JUDGED
 from harness.peers_install import OWN
 from harness.peers_known import Peer
@@ -44,13 +44,20 @@ def rejudged(
     """
     models = models_measured()
     before, now = ([(m["name"], m["macs"]) for m in found] for found in (result["models"], models))
-    if before != now:
+    if not _alike(before, now):
         raise ValueError(
             f"the times are of {before}, the default models are {now} (name, multiply-accumulates): "
             "measure all again, without --rejudge"
         )
     rows = [{**row, **accuracy.get(row["name"], {})} for row in result["rows"]]
     return {**result, "models": models, "judged_commit": commit, "rows": rows}
+
+
+def _alike(before: Sequence[tuple[str, int]], now: Sequence[tuple[str, int]]) -> bool:
+    return len(before) == len(now) and all(
+        then == name and same_work(macs, found)
+        for (then, macs), (name, found) in zip(before, now, strict=True)
+    )
 
 
 def stored(path: Path) -> dict[str, Any]:

@@ -31,7 +31,7 @@ FIELD_NOTES = {
     "attractiveness": "0-100",
     "eyeglasses": "probability",
     "facial_hair": "probabilities, each by itself",
-    "quality": "0-1, fitness of the face for analysis",
+    "quality": "0-1, how far the other answers can be relied on",
     "track": "track id, VULTUS_NO_TRACK when not tracked",
 }
 """Unit and meaning of every field of the FACE record, in one clause."""

@@ -76,7 +76,7 @@ FACE = np.dtype(
         ("attractiveness", _f4),  # 0-100
         ("eyeglasses", _f4),  # probability
         ("facial_hair", _f4, (len(FACIAL_HAIR),)),  # probabilities in the order of FACIAL_HAIR
-        ("quality", _f4),  # 0-1, fitness of the face for analysis
+        ("quality", _f4),  # 0-1, how far the other answers can be relied on
         ("track", _i4),  # track id, NO_TRACK when not tracked
     ],
     align=True,

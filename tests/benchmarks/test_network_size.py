@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import tiny
-from harness.network_size import network_size
+from harness.network_size import network_size, same_work
 from vultus.spec import METADATA_KEY, spec_to_json
 
 
@@ -94,3 +94,11 @@ def test_a_shape_that_does_not_follow_is_named(tmp_path: Path) -> None:
     path = save(tmp_path / "counted.onnx", nodes, {"w": (5, 5)}, "y")
     with pytest.raises(ValueError, match="the shapes around MatMul 'last' do not follow from the input's"):
         network_size(path)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [(40_000_000, 40_000_160, True), (40_000_000, 40_100_000, False), (1000, 1002, False), (7, 7, True)],
+)
+def test_what_no_timing_shows_is_the_same_work(first: int, second: int, same: bool) -> None:
+    assert same_work(first, second) == same_work(second, first) == same

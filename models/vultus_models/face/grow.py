@@ -45,7 +45,9 @@ def grow(network: nn.Module, smaller: dict[str, Tensor]) -> None:
     has other weights that the smaller one lacks.
     """
     ours = network.state_dict()
-    smaller = {name: weight for name, weight in smaller.items() if name in ours or not name.startswith("out.")}
+    smaller = {
+        name: weight for name, weight in smaller.items() if name in ours or not name.startswith("out.")
+    }
     for name, weight in smaller.items():
         if name not in ours or not _holds(ours[name], weight):
             there = tuple(ours[name].shape) if name in ours else "no such weight"

@@ -79,7 +79,7 @@ typedef struct vultus_face {
     float attractiveness; /* 0-100 */
     float eyeglasses; /* probability */
     float facial_hair[5]; /* probabilities, each by itself */
-    float quality; /* 0-1, fitness of the face for analysis */
+    float quality; /* 0-1, how far the other answers can be relied on */
     int32_t track; /* track id, VULTUS_NO_TRACK when not tracked */
 } vultus_face;
 
