@@ -7,16 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from harness.figures import rounded
-from harness.widerface_predictions import Found
+from harness.detector_runs import DRAWS
+from harness.entries import rounded
+from harness.found_faces import Found
 from harness.widerface_protocol import Curve, average_precision, counts_of, normalised
 from harness.widerface_truth import Truth
 from vultus_export.metrics.intervals import Index, interval
 
-__all__ = ["DRAWS", "difficulty_figures", "figures_of"]
-
-DRAWS = 200
-"""Draws of pictures for an interval; each weighs thousands of curves."""
+__all__ = ["difficulty_figures", "figures_of"]
 
 
 def figures_of(pictures: Sequence[Truth], found: Sequence[Found]) -> dict[str, Any]:

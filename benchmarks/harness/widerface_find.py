@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from harness.widerface_predictions import Found, official_boxes
+from harness.found_faces import Found, official_boxes
 from vultus.decode.nms import suppress
 from vultus.engines import Engine, Tensors
 from vultus.spec import ModelSpec

@@ -5,30 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
+
+from harness.found_faces import Found, best_first, found_lines, official_boxes
 
 __all__ = ["Found", "official_boxes", "read_found", "write_found"]
-
-Array = npt.NDArray[np.float64]
-Found = tuple[Array, Array]
-"""Boxes (n, 4) as x, y, width, height in pixels, and scores (n,), best first."""
-
-
-def official_boxes(boxes: npt.NDArray[np.floating]) -> Array:
-    """Return boxes (n, 4) x1, y1, x2, y2 of the runtime, whole numbers being centres of pixels, as x, y, w, h."""
-    values = np.asarray(boxes, np.float64).reshape(-1, 4)
-    return np.concatenate([values[:, :2] + 0.5, values[:, 2:] - values[:, :2]], axis=1)
 
 
 def write_found(folder: Path, event: str, name: str, found: Found) -> Path:
     """Write one picture's file, boxes to a hundredth of a pixel, best score first, and return its path."""
-    boxes, scores = found
     path = folder / event / f"{name}.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [
-        f"{' '.join(f'{value:.2f}' for value in boxes[place])} {scores[place]:.6f}"
-        for place in np.argsort(-scores, kind="stable")
-    ]
+    rows = found_lines(found)
     path.write_text("\n".join([name, str(len(rows)), *rows]) + "\n", encoding="utf-8")
     return path
 
@@ -52,5 +39,4 @@ def read_found(folder: Path, event: str, name: str) -> Found | None:
         ) from error
     if not np.isfinite(values).all():
         raise ValueError(f"{path} holds a number that is not finite")
-    values = values[np.argsort(-values[:, 4], kind="stable")]
-    return values[:, :4], values[:, 4]
+    return best_first(values)

@@ -1,0 +1,96 @@
+"""What the scripts that judge a detector share: their options, opening it, and what a result says of the run."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+
+from harness.provenance import commit_of
+from harness.widerface_find import PROTOCOLS, Finder
+from vultus import __version__
+from vultus.engines import open_engine
+from vultus.onnxfile import spec_from_onnx
+from vultus.zoo import default_models, find_model
+from vultus_export.metrics.detection import LOWEST_SCORE
+from vultus_export.metrics.identity import model_entry
+from vultus_export.metrics.intervals import SEED
+
+__all__ = ["DRAWS", "detector_options", "judged_facts", "opened_finder", "result_of", "watch"]
+
+DRAWS = 200
+"""Draws of pictures for an interval; each weighs thousands of curves."""
+
+COUNTED = Console(stderr=True)
+
+
+def detector_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which detector looks at the pictures, how, on what, and where the JSON goes."""
+    parser.add_argument(
+        "--detector", type=Path, help="model file or name of an installed model; by default ours"
+    )
+    parser.add_argument(
+        "--protocol", choices=sorted(PROTOCOLS), default="vga", help="how pictures are looked at"
+    )
+    parser.add_argument("--json", type=Path, help="file to write the result to")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--threads", type=int, help="CPU threads; by default as many as the engine chooses")
+
+
+@contextmanager
+def opened_finder(asked: argparse.Namespace) -> Iterator[tuple[Finder, dict[str, Any]]]:
+    """Open the detector that `detector_options` name; give it with what the result says of it.
+
+    Raises ModelError or DeviceError when it cannot be opened, ValueError when it does not fit the protocol.
+    """
+    path = _detector(asked.detector)
+    with open_engine(path, asked.device, asked.threads) as engine:
+        facts = {
+            "precision": engine.spec.precision,
+            "models": [model_entry(path)],
+            "ran_on": {"detect": engine.device},
+            "protocol": asked.protocol,
+            "min_score": LOWEST_SCORE,
+        }
+        yield Finder(engine, asked.protocol, LOWEST_SCORE), facts
+
+
+def judged_facts(missing: int) -> dict[str, Any]:
+    """Return what a result says of files of found faces, `missing` pictures of which have none."""
+    return {
+        "precision": "unknown",
+        "models": [],
+        "ran_on": {},
+        "protocol": "predictions",
+        "missing": missing,
+    }
+
+
+def result_of(schema: int, facts: dict[str, Any], figures: dict[str, Any], began: float) -> dict[str, Any]:
+    """Return the whole result of a run that began at a reading of `time.perf_counter`."""
+    return {
+        "schema": schema,
+        "vultus": __version__,
+        "commit": commit_of(),
+        **facts,
+        **figures,
+        "bootstrap": {"draws": DRAWS, "seed": SEED},
+        "seconds": round(time.perf_counter() - began, 1),
+    }
+
+
+def watch(items: Sequence[Any], description: str) -> Iterable[Any]:
+    """Yield the items while stderr shows how far they are."""
+    return track(items, description=description, console=COUNTED)
+
+
+def _detector(asked: Path | None) -> Path:
+    if asked is not None:
+        return find_model(asked)
+    return next(path for path in default_models() if spec_from_onnx(path).task == "detector")
