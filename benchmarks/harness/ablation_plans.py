@@ -79,6 +79,31 @@ PLANS = {
         {"age.utkface": ("mae",)},
         rising=False,
     ),
+    "age-group": Plan(
+        "How many ages should a group of Group-n hold?",
+        {
+            "11": _one("groups of 11 ages", "base"),
+            "5": _one("groups of 5 ages", "age-group-5"),
+            "21": _one("groups of 21 ages", "age-group-21"),
+        },
+        {"age.utkface": ("mae",)},
+        rising=False,
+    ),
+    "balance": Plan(
+        "Should the tasks' weights be learnt?",
+        {
+            "fixed": _one("the weights of the recipe", "base"),
+            "uncertainty": _one("weights that begin there and are learnt", "balance-uncertainty"),
+        },
+        {
+            "expression.fer2013": ("accuracy",),
+            "gender.celeba": ("accuracy",),
+            "smile.mtfl": ("accuracy",),
+            "ethnicity.utkface": ("accuracy",),
+            "age.utkface": ("mae",),
+            "landmarks68.all": ("nme_outer",),
+        },
+    ),
     "attractiveness-loss": Plan(
         "How should one trunk learn attractiveness?",
         {

@@ -23,6 +23,7 @@ GROUPS = (
     "facial_hair",
     "attractiveness",
     "pose",
+    "quality",
 )
 
 

@@ -34,6 +34,7 @@ CONFIGS = [
     TREE,
     {"model": {**TINY, "kind": "ridge", "age": "softmax", "rating": "crnet"}},
     {"model": {**TINY, "age": "plain", "heads": ["age", "gender"]}},
+    {"model": {**TINY, "kind": "tree"}, "quality": {"faces": 9}, "balance": {"kind": "uncertainty"}},
 ]
 ABLATIONS = sorted(path.stem for path in (RECIPES / "ablations").glob("*.toml"))
 SYSTEMS = ("hmt", "tree", "crnet", "ridge", "ridge-trunk")

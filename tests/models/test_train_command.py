@@ -93,3 +93,26 @@ def test_a_malformed_recipe_is_an_error_of_usage(
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        (
+            'system = "face"\n[model]\nkind = "forest"\n[schedule]\nsteps = 1\nbatch = 1\nlr = 0.1\n',
+            "'forest' is unknown",
+        ),
+        (
+            'system = "face"\n[balance]\nkind = "luck"\n[schedule]\nsteps = 1\nbatch = 1\nlr = 0.1\n',
+            "[balance] kind is 'luck'; expected 'uncertainty'",
+        ),
+    ],
+)
+def test_a_network_that_there_is_not_is_one_line(recipe: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(recipe)
+    done = train(tmp_path / "own.toml", "--data", tmp_path, "--run", tmp_path / "run")
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("error: the recipe cannot be built: ")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
