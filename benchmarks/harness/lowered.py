@@ -20,9 +20,9 @@ from vultus_export.gates.compare import Options, Tick, compare
 from vultus_export.gates.judge import FEW, UNDEFINED
 from vultus_export.gates.limits import LIMITS
 from vultus_export.gates.report import Report
-from vultus_export.metrics.identity import model_entry
+from vultus_export.metrics.identity import model_entry, sha256_of
 
-__all__ = ["lowered_files", "measured_model"]
+__all__ = ["lowered_files", "measured_model", "timed_again"]
 
 FACES = 8
 """Faces in the batch on which a face network's latency is measured."""
@@ -59,6 +59,25 @@ def measured_model(
         entries[report.model["precision"]] = {**_file(path), **_judgement(report), "latency": latency}
     task = spec_from_onnx(master).task
     return {"task": task, "sources": reports[0].sources, "ran_on": reports[0].ran_on, "precisions": entries}
+
+
+def timed_again(
+    entry: dict[str, Any], files: Sequence[Path], options: Options, rounds: int
+) -> dict[str, Any]:
+    """Return the entry of a model with new latencies, and all else as it is.
+
+    files: the master, then the others. Raises ModelError unless the entry is of these very files.
+    """
+    judged = {one["sha256"]: name for name, one in entry["precisions"].items()}
+    unknown = [path.name for path in files if sha256_of(path) not in judged]
+    if unknown or len(files) != len(judged):
+        raise ModelError(
+            f"the committed figures are not of {', '.join(unknown) or 'all these files'}; leave --times out"
+        )
+    times = zip(files, _latency(files, options, rounds), strict=True)
+    fresh = {judged[sha256_of(path)]: latency for path, latency in times}
+    precisions = {name: {**one, "latency": fresh[name]} for name, one in entry["precisions"].items()}
+    return {**entry, "precisions": precisions}
 
 
 def _file(path: Path) -> dict[str, Any]:

@@ -101,6 +101,45 @@ def test_latency_stands_beside_that_of_the_master(result: dict[str, Any]) -> Non
     assert face["latency"]["ci95"][0] <= face["latency"]["ratio"] <= face["latency"]["ci95"][1]
 
 
+def test_times_are_measured_again_and_figures_stay(
+    result: dict[str, Any], folder: Path, tiny_models: list[Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "precision.json"
+    out.write_text(json.dumps(result))
+    assert run(folder, tiny_models, out, "--times", "--rounds", "20") == 0
+    again = json.loads(out.read_text())
+    for name, model in again["models"].items():
+        for precision_, entry in model["precisions"].items():
+            before = result["models"][name]["precisions"][precision_]
+            assert entry.pop("latency")["rounds"] == 20
+            assert entry == {key: value for key, value in before.items() if key != "latency"}
+    assert again["timed_commit"]
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "words"), [("sha256", "figures are not of tiny-"), ("name", "holds no tiny-face")]
+)
+def test_times_of_other_files_are_refused(
+    spoilt: str,
+    words: str,
+    result: dict[str, Any],
+    folder: Path,
+    tiny_models: list[Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    models = json.loads(json.dumps(result["models"]))
+    if spoilt == "name":
+        del models["tiny-face"]
+    else:
+        models["tiny-face"]["precisions"]["int8"]["sha256"] = "0" * 64
+    out = tmp_path / "precision.json"
+    out.write_text(before := json.dumps({**result, "models": models}))
+    assert run(folder, tiny_models, out, "--times") == 1
+    assert words in capsys.readouterr().err
+    assert out.read_text() == before
+
+
 def test_the_table_has_a_row_for_each_and_says_who_failed(result: dict[str, Any]) -> None:
     text = precision_table(result)
     lines = text.splitlines()
