@@ -53,6 +53,11 @@ def test_heads_weigh_the_same_whatever_their_width() -> None:
     assert len(quality_of(*({name: value[:0] for name, value in sound.items()},) * 2)) == 0
 
 
+def test_without_answers_there_is_no_quality() -> None:
+    with pytest.raises(ValueError, match="it needs a head besides the pose"):
+        quality_of({}, {})
+
+
 @pytest.fixture
 def recipe(tmp_path: Path) -> dict[str, Any]:
     """A recipe with a cached set of faces that are plain areas, of any brightness."""

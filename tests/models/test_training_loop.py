@@ -136,6 +136,16 @@ def test_the_best_weights_are_completed_once_and_the_run_goes_on_from_what_was_t
     assert torch.equal(last[0]["trained"]["weight"], last[1]["trained"]["weight"])
 
 
+def test_what_cannot_be_completed_says_that_the_training_is_done(tmp_path: Path) -> None:
+    class Lacking(Line):
+        def complete(self, model: nn.Module, seed: int) -> dict[str, float]:
+            raise ValueError("there are no faces")
+
+    with pytest.raises(ModelError, match=r"is done, but not what comes after it: there are no faces"):
+        fit(fresh(), Lacking(), SCHEDULE, tmp_path, seed=1)
+    assert fit(fresh(), Line(stop_at=0), SCHEDULE, tmp_path, seed=1), "it need not be trained again"
+
+
 def test_the_log_says_with_what_a_run_began_and_is_json_also_without_a_figure(tmp_path: Path) -> None:
     class Blind(Line):
         def evaluate(self, model: nn.Module) -> dict[str, float]:

@@ -50,8 +50,7 @@ class Sampler:
         for place, (source, k) in enumerate(drawn):
             faces[place] = source.faces[k]
         pose = np.stack([source.pose[k] for source, k in drawn])
-        points, five = (faces[name].astype(np.float64) for name in ("points", "five"))
-        affines = jittered_affines(points, five, self._jitter, rng)
+        affines = self._affines(faces, rng)
         flip = rng.random(size) < 0.5
         targets = _targets(faces, pose, affines, flip)
         affines = np.where(flip[:, None, None], mirrored(affines), affines)
@@ -70,11 +69,13 @@ class Sampler:
 
         The affines (n, 2, 3) that cut them out of the cached pixels come with them.
         """
-        faces = source.faces[chosen]
-        points, five = (faces[name].astype(np.float64) for name in ("points", "five"))
-        affines = jittered_affines(points, five, self._jitter, rng)
+        affines = self._affines(source.faces[chosen], rng)
         cut = [self._picture(source, int(k), one, rng) for k, one in zip(chosen, affines, strict=True)]
         return np.stack(cut), affines
+
+    def _affines(self, faces: npt.NDArray[np.void], rng: Rng) -> npt.NDArray[np.float64]:
+        points, five = (faces[name].astype(np.float64) for name in ("points", "five"))
+        return jittered_affines(points, five, self._jitter, rng)
 
     def _picture(
         self, source: Crops, index: int, affine: npt.NDArray[np.float64], rng: Rng

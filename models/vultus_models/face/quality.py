@@ -45,8 +45,11 @@ def quality_of(first: Answers, second: Answers) -> Array:
     """Return the quality (n,), 0 to 1, that two sets of answers to the same n faces imply.
 
     Probabilities of classes differ by their total variation distance, those of yes or no and percentages by their
-    mean difference, ages by shares of YEARS, landmarks by shares of EYES; the mean over all heads counts.
+    mean difference, ages by shares of YEARS, landmarks by shares of EYES; the mean over all heads counts. Raises
+    ValueError where there is no answer at all.
     """
+    if not first:
+        raise ValueError("quality compares answers, and there are none; it needs a head besides the pose")
     parts = [_difference(name.split(".")[0], first[name], second[name]).clip(0, 1) for name in first]
     return np.asarray(np.exp(-STEEP * np.mean(parts, axis=0)))
 

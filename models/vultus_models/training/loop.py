@@ -114,11 +114,14 @@ def _complete(
     seed: int,
     on_report: Callable[[dict[str, Any]], None] | None,
 ) -> None:
-    """Let the task finish the best weights, once."""
+    """Let the task finish the best weights, once; raises ModelError when it cannot."""
     stored = torch.load(run / "best.pt", map_location="cpu", weights_only=True)
     if stored.get("complete"):
         return
-    figures = task.complete(model, seed)
+    try:
+        figures = task.complete(model, seed)
+    except ValueError as error:
+        raise ModelError(f"the training in {run} is done, but not what comes after it: {error}") from error
     if figures:
         with Reporter(run, schedule.steps, stored["step"], on_report) as reporter:
             reporter.completion(stored["step"], figures)
