@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,14 @@ def test_it_learns_and_logs(tmp_path: Path) -> None:
     assert weights(model) == pytest.approx([2.0, 1.0], abs=0.05)
     assert steps_of(tmp_path, "val") == [100, 200, 300]
     assert {"best.pt", "last.pt"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("stop_at", [None, 120])
+def test_training_leaves_the_arithmetic_of_its_process_as_it_was(stop_at: int | None, tmp_path: Path) -> None:
+    tiniest = np.nextafter(np.float32(0), np.float32(1))
+    with nullcontext() if stop_at is None else pytest.raises(KeyboardInterrupt):
+        fit(fresh(), Line(stop_at=stop_at), SCHEDULE, tmp_path, seed=1)
+    assert tiniest * np.float32(2) > 0
 
 
 def test_an_interrupted_run_ends_with_the_same_weights(tmp_path: Path) -> None:
