@@ -25,8 +25,7 @@ PICTURE = ROOT / "examples/astronaut.png"
 MOST = 300e6
 CLOSE = 1e-5
 
-# One worker for all, so that the root file system is made once.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("rootfs")]
+pytestmark = pytest.mark.slow
 
 
 Installed = tuple[Path, dict[str, str]]

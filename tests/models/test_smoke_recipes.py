@@ -24,7 +24,7 @@ from vultus_models.data.sets import open_set
 from vultus_models.train import RECIPES, read_recipe, system_of
 from vultus_models.training.card import macs_of, parameters_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("smoke")]
+pytestmark = pytest.mark.slow
 
 PATIENCE = 300
 """Seconds that a command may take on a machine with other things to do."""
