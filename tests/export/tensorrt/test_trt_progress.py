@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import re
 import time
 from io import StringIO
 
@@ -65,8 +66,10 @@ def test_without_a_terminal_lines_tell_the_time_spent(monkeypatch: pytest.Monkey
     first, *between, last = said.getvalue().splitlines()
     assert first == "x.engine: started"
     assert between
-    assert all("%, Timing, 0 s" in line for line in between)
-    assert last.startswith("x.engine: ended after 0.")
+    # A busy machine may look before the work begins, and take seconds over it.
+    assert all(re.search(r"\d%, (reading the model|Timing), \d+ s", line) for line in between), between
+    assert any("Timing" in line for line in between)
+    assert re.match(r"x\.engine: ended after \d+\.", last)
 
 
 def test_on_a_terminal_a_bar_tells_the_time_spent() -> None:
