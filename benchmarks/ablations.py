@@ -14,29 +14,25 @@ import argparse
 import sys
 import tarfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
-from rich.progress import track
 
 from harness.ablation_figures import Looked, compared, looked_at
 from harness.ablation_plans import PLANS, Plan, Trained, Variant
 from harness.ablation_runs import exported, finish, steps_of
+from harness.asking import watched
 from harness.network_size import network_size
 from harness.provenance import REPOSITORY, commit_of, write_json
 from vultus import __version__
 from vultus.errors import VultusError
 from vultus.onnxfile import spec_from_onnx
 from vultus.zoo import default_models
-from vultus_export.metrics.faces import Row
 from vultus_export.metrics.identity import model_entry
 from vultus_export.metrics.intervals import DRAWS, SEED
 
 SCHEMA = 1
 SPLITS = ("val", "test")
-COUNTED = Console(stderr=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,7 +96,7 @@ def _figures(
     plan: Plan, files: Mapping[str, Sequence[Path]], detector: Path, data: Path, split: str
 ) -> dict[str, Any]:
     looked: dict[str, Looked] = {
-        name: looked_at(paths, detector, data, split, plan.figures, _watch) for name, paths in files.items()
+        name: looked_at(paths, detector, data, split, plan.figures, watched) for name, paths in files.items()
     }
     found = {
         f"{path}.{key}": compared(looked, path, key) for path, keys in plan.figures.items() for key in keys
@@ -134,10 +130,6 @@ def _entry(variant: Variant, paths: Sequence[Path]) -> dict[str, Any]:
             }
         )
     return {"words": variant.words, "models": models}
-
-
-def _watch(rows: Sequence[Row], name: str) -> Iterable[Row]:
-    return track(rows, description=f"{name:<16}", console=COUNTED)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.detector_runs import detector_options, judged_facts, opened_finder, result_of, watch
+from harness.asking import watched
+from harness.detector_runs import detector_options, judged_facts, opened_finder, result_of
 from harness.fddb_figures import AT, KINDS, figures_of
 from harness.fddb_overlap import overlap_ratios
 from harness.fddb_predictions import read_found, write_found
@@ -75,7 +76,7 @@ def _detected(asked: argparse.Namespace, pictures: Sequence[Truth]) -> Run:
     found: list[Found] = []
     sizes: list[Size] = []
     with opened_finder(asked) as (finder, facts):
-        for file in watch(_files(asked.images, pictures), "fddb"):
+        for file in watched(_files(asked.images, pictures), "fddb"):
             pixels = read_picture(file)
             found.append(finder(pixels))
             sizes.append((pixels.shape[1], pixels.shape[0]))
@@ -90,7 +91,7 @@ def _judged(asked: argparse.Namespace, pictures: Sequence[Truth]) -> Run:
     missing = sum(one is None for one in read)
     if missing:
         _warn(f"{missing} pictures stand in no file of found faces; none was found there")
-    shapes = [read_picture(file).shape for file in watch(_files(asked.images, pictures), "fddb")]
+    shapes = [read_picture(file).shape for file in watched(_files(asked.images, pictures), "fddb")]
     found = [NOTHING if one is None else one for one in read]
     return judged_facts(missing), found, [(shape[1], shape[0]) for shape in shapes]
 

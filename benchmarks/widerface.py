@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.detector_runs import detector_options, judged_facts, opened_finder, result_of, watch
+from harness.asking import watched
+from harness.detector_runs import detector_options, judged_facts, opened_finder, result_of
 from harness.found_faces import NOTHING, Found
 from harness.provenance import write_json
 from harness.widerface_figures import figures_of
@@ -61,7 +62,7 @@ def _detected(asked: argparse.Namespace, pictures: Sequence[Truth]) -> tuple[dic
     found: list[Found] = []
     with opened_finder(asked) as (finder, facts):
         files = [_picture(asked.images, one) for one in pictures]
-        for one, file in watch(list(zip(pictures, files, strict=True)), "widerface"):
+        for one, file in watched(list(zip(pictures, files, strict=True)), "widerface"):
             found.append(finder(read_picture(file)))
             if asked.write:
                 write_found(asked.write, one.event, one.name, found[-1])
@@ -70,7 +71,7 @@ def _detected(asked: argparse.Namespace, pictures: Sequence[Truth]) -> tuple[dic
 
 def _judged(asked: argparse.Namespace, pictures: Sequence[Truth]) -> tuple[dict[str, Any], list[Found]]:
     """Read files of found faces that some detector has written."""
-    read = [read_found(asked.predictions, one.event, one.name) for one in watch(pictures, "widerface")]
+    read = [read_found(asked.predictions, one.event, one.name) for one in watched(pictures, "widerface")]
     missing = sum(one is None for one in read)
     if missing == len(read):
         raise FileNotFoundError(f"{asked.predictions} holds no EVENT/NAME.txt of any picture of the truth")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
-
+from harness.asking import add_engine_options
 from harness.provenance import commit_of
 from harness.widerface_find import PROTOCOLS, Finder
 from vultus import __version__
@@ -22,12 +20,10 @@ from vultus_export.metrics.detection import LOWEST_SCORE
 from vultus_export.metrics.identity import model_entry
 from vultus_export.metrics.intervals import SEED
 
-__all__ = ["DRAWS", "detector_options", "judged_facts", "opened_finder", "result_of", "watch"]
+__all__ = ["DRAWS", "detector_options", "judged_facts", "opened_finder", "result_of"]
 
 DRAWS = 200
 """Draws of pictures for an interval; each weighs thousands of curves."""
-
-COUNTED = Console(stderr=True)
 
 
 def detector_options(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +35,7 @@ def detector_options(parser: argparse.ArgumentParser) -> None:
         "--protocol", choices=sorted(PROTOCOLS), default="vga", help="how pictures are looked at"
     )
     parser.add_argument("--json", type=Path, help="file to write the result to")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--threads", type=int, help="CPU threads; by default as many as the engine chooses")
+    add_engine_options(parser)
 
 
 @contextmanager
@@ -83,11 +78,6 @@ def result_of(schema: int, facts: dict[str, Any], figures: dict[str, Any], began
         "bootstrap": {"draws": DRAWS, "seed": SEED},
         "seconds": round(time.perf_counter() - began, 1),
     }
-
-
-def watch(items: Sequence[Any], description: str) -> Iterable[Any]:
-    """Yield the items while stderr shows how far they are."""
-    return track(items, description=description, console=COUNTED)
 
 
 def _detector(asked: Path | None) -> Path:

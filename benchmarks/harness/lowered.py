@@ -69,13 +69,14 @@ def timed_again(
     files: the master, then the others. Raises ModelError unless the entry is of these very files.
     """
     judged = {one["sha256"]: name for name, one in entry["precisions"].items()}
-    unknown = [path.name for path in files if sha256_of(path) not in judged]
+    digests = [sha256_of(path) for path in files]
+    unknown = [path.name for path, digest in zip(files, digests, strict=True) if digest not in judged]
     if unknown or len(files) != len(judged):
         raise ModelError(
             f"the committed figures are not of {', '.join(unknown) or 'all these files'}; leave --times out"
         )
-    times = zip(files, _latency(files, options, rounds), strict=True)
-    fresh = {judged[sha256_of(path)]: latency for path, latency in times}
+    times = zip(digests, _latency(files, options, rounds), strict=True)
+    fresh = {judged[digest]: latency for digest, latency in times}
     precisions = {name: {**one, "latency": fresh[name]} for name, one in entry["precisions"].items()}
     return {**entry, "precisions": precisions}
 

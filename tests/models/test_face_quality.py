@@ -11,6 +11,7 @@ import torch
 
 from rated_faces import save_rated_faces
 from vultus_models.face.data import plain_affines, plain_pictures
+from vultus_models.face.evaluation import prepared
 from vultus_models.face.heads import age_code, heads, spec
 from vultus_models.face.network import FaceNet
 from vultus_models.face.quality import Witness, quality_of, solve_quality
@@ -101,7 +102,7 @@ def test_a_network_that_answers_worn_crops_otherwise_tells_them_apart(
     place = [head.output for head in model.heads].index("quality")
     means = []
     for pictures in (plain_pictures(source, chosen), worn):
-        crops = torch.from_numpy(pictures.copy()).permute(0, 3, 1, 2).float().sub(128).div(128)
+        crops = prepared(torch.from_numpy(pictures.copy()))
         with torch.no_grad():
             means.append(float(model(crops)[place].sigmoid().mean()))
     assert means[0] > means[1]

@@ -22,7 +22,7 @@ from vultus_models.face.balance import Balance
 from vultus_models.face.crnet import extra_outputs
 from vultus_models.face.heads import heads, learnt_outputs
 
-__all__ = ["PLACED", "Block", "FaceNet", "HeadedNet", "fold", "network", "reduced", "stage"]
+__all__ = ["PLACED", "Block", "FaceNet", "HeadedNet", "embedded", "fold", "network", "reduced", "stage"]
 
 STAGES = ((16, 1), (32, 2), (64, 3), (96, 2), (160, 1))
 """Width and number of blocks of each stage; the first block of every stage halves the side."""
@@ -121,6 +121,18 @@ class FaceNet(HeadedNet):
     def written(self, out: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the outputs with the age in the code that the runtime reads."""
         return {**out, "age": self.age_form(out["age"])} if "age" in out else out
+
+
+@torch.no_grad()
+def embedded(model: FaceNet, crops: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Return the embeddings (n, d) of normalised crops (n, 3, side, side) and the model's outputs."""
+    seen: list[Tensor] = []
+    hook = model.embedding.register_forward_hook(lambda module, given, out: seen.append(out))
+    try:
+        outputs: tuple[Tensor, ...] = model(crops)
+    finally:
+        hook.remove()
+    return seen[0], outputs
 
 
 def stage(inside: int, outside: int, blocks: int) -> nn.Sequential:

@@ -22,7 +22,7 @@ from vultus_models.face.data import Sampler, plain_affines, plain_pictures
 from vultus_models.face.evaluation import prepared
 from vultus_models.face.group_age import GroupAge
 from vultus_models.face.heads import QUALITY
-from vultus_models.face.network import FaceNet
+from vultus_models.face.network import FaceNet, embedded
 from vultus_models.face.regression import bayesian_ridge, write_into
 
 __all__ = ["Answers", "Witness", "quality_of", "solve_quality"]
@@ -75,19 +75,14 @@ class Witness:
 
         The pose is left out, since it turns with the crop.
         """
-        kept: list[Tensor] = []
-        hook = self.model.embedding.register_forward_hook(lambda module, given, out: kept.append(out))
-        try:
-            with torch.no_grad():
-                raw = self.model(prepared(torch.from_numpy(np.ascontiguousarray(pictures))))
-        finally:
-            hook.remove()
+        crops = prepared(torch.from_numpy(np.ascontiguousarray(pictures)))
+        embeddings, outputs = embedded(self.model, crops)
         answers = {
             f"{head.kind}.{head.output}": self._answer(head.kind, out.float()).double().numpy()
-            for head, out in zip(self.model.heads, raw, strict=True)
+            for head, out in zip(self.model.heads, outputs, strict=True)
             if head.kind != "euler" and head != QUALITY
         }
-        return kept[0].double().numpy(), answers
+        return embeddings.double().numpy(), answers
 
     def _answer(self, kind: str, out: Tensor) -> Tensor:
         if kind == "group_age":

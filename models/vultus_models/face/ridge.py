@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from vultus_models.face.cache import Crops
 from vultus_models.face.data import plain_batches
 from vultus_models.face.evaluation import prepared
-from vultus_models.face.network import FaceNet
+from vultus_models.face.network import FaceNet, embedded
 from vultus_models.face.regression import Ridge, bayesian_ridge, write_into
 from vultus_models.face.task import FaceTask
 from vultus_models.training.loop import Schedule, load_weights
@@ -36,16 +36,11 @@ def embeddings(model: FaceNet, source: Crops, chosen: npt.NDArray[np.intp], size
     """Return the embeddings (2n, d) of the chosen faces and of their mirror images, and their ratings (2n,)."""
     seen: list[Tensor] = []
     ratings: list[Tensor] = []
-    hook = model.embedding.register_forward_hook(lambda module, given, out: seen.append(out))
-    try:
-        with torch.no_grad():
-            for batch in plain_batches(source, chosen, size):
-                crops = prepared(batch["image"])
-                for one in (crops, crops.flip(3)):
-                    model(one)
-                    ratings.append(batch[HEAD])
-    finally:
-        hook.remove()
+    for batch in plain_batches(source, chosen, size):
+        crops = prepared(batch["image"])
+        for one in (crops, crops.flip(3)):
+            seen.append(embedded(model, one)[0])
+            ratings.append(batch[HEAD])
     return torch.cat(seen).double().numpy(), torch.cat(ratings).double().numpy()
 
 
