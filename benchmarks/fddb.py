@@ -18,15 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.asking import watched
-from harness.detector_runs import detector_options, judged_facts, opened_finder, result_of
+from harness.detector_runs import detector_options, judged_facts, opened_finder, result_of, run_and_show
 from harness.fddb_figures import AT, KINDS, figures_of
 from harness.fddb_overlap import overlap_ratios
 from harness.fddb_predictions import read_found, write_found
 from harness.fddb_protocol import steps_of
 from harness.fddb_truth import FOLDS, Truth, folds_of, read_truth
 from harness.found_faces import NOTHING, Found
-from harness.provenance import write_json
-from vultus.errors import VultusError
 from vultus_export.inputs import read_picture
 
 SCHEMA = 1
@@ -44,15 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     if asked.predictions and (asked.detector or asked.write):
         parser.error("--predictions judges files as they are; leave out --detector and --write")
-    try:
-        result = measure(asked)
-        if asked.json:
-            write_json(asked.json, result)
-    except (VultusError, OSError, ValueError) as error:
-        print(f"fddb: {error}", file=sys.stderr)
-        return 1
-    _print(result["fddb"])
-    return 0
+    return run_and_show("fddb", asked, measure, _print)
 
 
 def measure(asked: argparse.Namespace) -> dict[str, Any]:

@@ -18,13 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.asking import watched
-from harness.detector_runs import detector_options, judged_facts, opened_finder, result_of
+from harness.detector_runs import detector_options, judged_facts, opened_finder, result_of, run_and_show
 from harness.found_faces import NOTHING, Found
-from harness.provenance import write_json
 from harness.widerface_figures import figures_of
 from harness.widerface_predictions import read_found, write_found
 from harness.widerface_truth import Truth, read_truth
-from vultus.errors import VultusError
 from vultus_export.inputs import read_picture
 
 SCHEMA = 1
@@ -36,17 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     if (asked.images is None) == (asked.predictions is None):
         parser.error("name either --images, to run a detector on, or --predictions, to judge files")
-    try:
-        result = measure(asked)
-        if asked.json:
-            write_json(asked.json, result)
-    except (VultusError, OSError, ValueError) as error:
-        print(f"widerface: {error}", file=sys.stderr)
-        return 1
-    for name, entry in result["widerface"].items():
-        value = "-" if entry["ap"] is None else f"{entry['ap']:.4f}"
-        print(f"{name:<8} AP {value}  ({entry['n']} faces, {entry['pictures']} pictures)")
-    return 0
+    return run_and_show("widerface", asked, measure, _print)
 
 
 def measure(asked: argparse.Namespace) -> dict[str, Any]:
@@ -81,6 +69,12 @@ def _judged(asked: argparse.Namespace, pictures: Sequence[Truth]) -> tuple[dict[
             file=sys.stderr,
         )
     return judged_facts(missing), [NOTHING if one is None else one for one in read]
+
+
+def _print(figures: dict[str, Any]) -> None:
+    for name, entry in figures.items():
+        value = "-" if entry["ap"] is None else f"{entry['ap']:.4f}"
+        print(f"{name:<8} AP {value}  ({entry['n']} faces, {entry['pictures']} pictures)")
 
 
 def _picture(folder: Path, one: Truth) -> Path:

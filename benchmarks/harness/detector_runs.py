@@ -3,27 +3,50 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from harness.asking import add_engine_options
-from harness.provenance import commit_of
+from harness.provenance import commit_of, write_json
 from harness.widerface_find import PROTOCOLS, Finder
 from vultus import __version__
 from vultus.engines import open_engine
+from vultus.errors import VultusError
 from vultus.onnxfile import spec_from_onnx
 from vultus.zoo import default_models, find_model
 from vultus_export.metrics.detection import LOWEST_SCORE
 from vultus_export.metrics.identity import model_entry
 from vultus_export.metrics.intervals import SEED
 
-__all__ = ["DRAWS", "detector_options", "judged_facts", "opened_finder", "result_of"]
+__all__ = ["DRAWS", "detector_options", "judged_facts", "opened_finder", "result_of", "run_and_show"]
 
 DRAWS = 200
 """Draws of pictures for an interval; each weighs thousands of curves."""
+
+
+def run_and_show(
+    name: str,
+    asked: argparse.Namespace,
+    measure: Callable[[argparse.Namespace], dict[str, Any]],
+    show: Callable[[dict[str, Any]], None],
+) -> int:
+    """Measure, write the JSON where it is asked for, and show the figures that stand under `name`.
+
+    Returns the exit code: 1, after one line on stderr, when files or the model cannot be used.
+    """
+    try:
+        result = measure(asked)
+        if asked.json:
+            write_json(asked.json, result)
+    except (VultusError, OSError, ValueError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    show(result[name])
+    return 0
 
 
 def detector_options(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from unlabelled import unlabelled
 from vultus_models.face.balance import Balance, balance_of
 from vultus_models.face.kinds import network
 from vultus_models.face.losses import RULES
@@ -54,19 +55,7 @@ def test_the_task_trains_the_weights_of_its_losses() -> None:
     config = {"model": SMALL, "balance": {"kind": "uncertainty"}, "weights": {"smile": 3.0}}
     model = network(config).train()
     task = FaceTask([], None, config)  # type: ignore[arg-type]
-    batch = {
-        "image": torch.randint(0, 256, (4, 112, 112, 3), dtype=torch.uint8),
-        **{
-            name: torch.full((4,), torch.nan)
-            for name in ("age", "attractiveness", "eyeglasses", "attractive")
-        },
-        **{name: torch.full((4,), -1) for name in ("gender", "ethnicity", "expression")},
-        "smile": torch.tensor([0.0, 1.0, 1.0, 0.0]),
-        "facial_hair": torch.full((4, 5), torch.nan),
-        "pose": torch.full((4, 3), torch.nan),
-        "landmarks": torch.full((4, 68, 2), torch.nan),
-        "five": torch.full((4, 5, 2), torch.nan),
-    }
+    batch = {**unlabelled(4), "smile": torch.tensor([0.0, 1.0, 1.0, 0.0])}
     total, parts = task.loss(model, batch)
     assert float(total.detach()) == pytest.approx(3 * parts["smile"], rel=1e-5)
     total.backward()  # type: ignore[no-untyped-call]

@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
+from unlabelled import unlabelled
 from vultus.errors import ModelError
 from vultus_models.face.ages import learnt_code
 from vultus_models.face.heads import heads
 from vultus_models.face.kinds import network
-from vultus_models.face.labels import LABELS
 from vultus_models.face.network import HeadedNet
 from vultus_models.face.system import FaceTask
 from vultus_models.face.teach import Teacher, teacher_of
@@ -49,20 +47,6 @@ def net(model: dict[str, Any], seed: int) -> HeadedNet:
 def lesson(teacher: HeadedNet, theirs: dict[str, Any], own: dict[str, Any], weight: float = 1.0) -> Teacher:
     config = {"model": own}
     return Teacher(teacher, {"model": theirs}, heads(config), learnt_code(config), weight)
-
-
-def unlabelled(count: int = 16) -> dict[str, Tensor]:
-    """A batch of crops none of whose labels is known."""
-    rng = np.random.default_rng(1)
-    batch: dict[str, Tensor] = {
-        "image": torch.from_numpy(rng.integers(0, 256, (count, 112, 112, 3), np.uint8))
-    }
-    for name in LABELS.names or ():
-        whole = LABELS[name] == np.int8
-        batch[name] = torch.full((count, *LABELS[name].shape), -1 if whole else torch.nan)
-    for name, shape in {"landmarks": (68, 2), "five": (5, 2), "pose": (3,)}.items():
-        batch[name] = torch.full((count, *shape), torch.nan)
-    return batch
 
 
 def task(teacher: Teacher | None, own: dict[str, Any] = SMALL) -> FaceTask:
