@@ -55,6 +55,20 @@ def test_the_solved_layer_is_in_the_checkpoint_and_the_trunk_is_untouched(
     assert '"evidence"' in (run / "log.jsonl").read_text()
 
 
+def test_quality_is_solved_too_where_the_recipe_asks_for_it(recipe: dict[str, Any], tmp_path: Path) -> None:
+    asked = {**recipe, "quality": {"faces": 40}}
+    trunk = tmp_path / "runs" / "trunk" / "best.pt"
+    torch.save({"model": network(asked).state_dict()}, trunk)
+    model, task, schedule = build(asked, tmp_path, 1)
+    assert isinstance(task, RidgeTask)
+    task.fit(model, schedule, tmp_path / "runs" / "ridge", 1)
+    solved = torch.load(tmp_path / "runs" / "ridge" / "best.pt", weights_only=True)["model"]
+    unsolved = torch.load(trunk, weights_only=True)["model"]
+    for head in ("attractiveness", "quality"):
+        assert not torch.equal(solved[f"out.{head}.weight"], unsolved[f"out.{head}.weight"])
+    assert '"quality_rank"' in (tmp_path / "runs" / "ridge" / "log.jsonl").read_text()
+
+
 def test_without_its_trunk_or_without_rated_faces_it_says_so(recipe: dict[str, Any], tmp_path: Path) -> None:
     model, task, schedule = build(recipe, tmp_path, 1)
     assert isinstance(task, RidgeTask)

@@ -58,7 +58,7 @@ class RidgeTask(FaceTask):
     def fit(self, model: nn.Module, schedule: Schedule, run: Path, seed: int) -> nn.Module:
         """Solve the head on the trunk's embeddings of all rated training faces, and write `best.pt` and `last.pt`.
 
-        seed: for the log alone; nothing is drawn.
+        seed: for the log, and for the faces that quality is solved on where the recipe asks for it.
 
         Raises FileNotFoundError when there is no trunk, ValueError when no face is rated.
         """
@@ -71,7 +71,7 @@ class RidgeTask(FaceTask):
         load_weights(model, trunk)
         solved = self._solve(model.eval(), schedule.batch)
         write_into(model.out[HEAD], solved)
-        self._write(model, solved, schedule, run, seed)
+        self._write(model, solved, self.complete(model, seed), schedule, run, seed)
         return model
 
     def _solve(self, model: FaceNet, size: int) -> Ridge:
@@ -88,13 +88,15 @@ class RidgeTask(FaceTask):
         inside = ratings.clip(ENDS, 1 - ENDS)
         return bayesian_ridge(features, np.log(inside / (1 - inside)))
 
-    def _write(self, model: FaceNet, solved: Ridge, schedule: Schedule, run: Path, seed: int) -> None:
+    def _write(
+        self, model: FaceNet, solved: Ridge, more: dict[str, float], schedule: Schedule, run: Path, seed: int
+    ) -> None:
         run.mkdir(parents=True, exist_ok=True)
         figures = self.evaluate(model)
         stored = {"model": model.state_dict(), "step": schedule.steps, "best": figures["score"]}
         for name in ("best.pt", "last.pt"):
             torch.save(stored, run / name)
-        numbers = {"alpha": solved.alpha, "beta": solved.beta, "evidence": solved.evidence}
+        numbers = {"alpha": solved.alpha, "beta": solved.beta, "evidence": solved.evidence, **more}
         with Reporter(run, schedule.steps, 0) as reporter:
             reporter.start(seed)
             reporter.evaluation(schedule.steps, {**figures, **numbers}, True)
