@@ -62,8 +62,12 @@ def _one(words: str, name: str, run: str = "") -> Variant:
     return Variant(words, (_of(name, run),))
 
 
-def _srn(words: str, name: str) -> Variant:
-    return Variant(words, (Trained(RECIPES / f"{name}.toml"),))
+def _system(name: str) -> Trained:
+    return Trained(RECIPES / f"{name}.toml")
+
+
+def _shipped(words: str, name: str) -> Variant:
+    return Variant(words, (_system(name),))
 
 
 _TASKS = ("gender", "ethnicity", "attractiveness")
@@ -107,13 +111,13 @@ PLANS = {
     "attractiveness-loss": Plan(
         "How should one trunk learn attractiveness?",
         {
-            "smooth-l1": _one("one number, smooth L1", "base"),
+            "smooth-l1": _one("one number, smooth L1", "rating-plain"),
             "smooth-huber": _one("one number, HMT-Net's smooth Huber", "rating-huber"),
-            "crnet": _one("CRNet: a number, a class, and the class's expectation", "rating-crnet"),
+            "crnet": _shipped("CRNet: a number, a class, and the class's expectation", "crnet"),
             "ridge": Variant(
                 "features of the other tasks, Bayesian ridge regression",
-                (_of("rating-ridge"),),
-                needs=(_of("rating-trunk"),),
+                (_system("ridge"),),
+                needs=(_system("ridge-trunk"),),
             ),
         },
         {"attractiveness.mebeauty": ("pearson", "mae")},
@@ -121,7 +125,7 @@ PLANS = {
     "joint-apart": Plan(
         "Do gender, ethnicity and attractiveness gain from one HMT-Net?",
         {
-            "joint": _one("one network, three branches", "hmt-joint"),
+            "joint": _shipped("one network, three branches", "hmt"),
             "apart": Variant(
                 "three networks, each the path of its task, on as many labelled faces",
                 tuple(_of(f"hmt-{task}") for task in _TASKS),
@@ -138,7 +142,7 @@ PLANS = {
         "Does the expression gain from networks of eyes, nose and mouth?",
         {
             "global": _one("the global network alone", "tree-global", "tree"),
-            "vote": _one("majority of the global network and the three parts", "tree"),
+            "vote": _shipped("majority of the global network and the three parts", "tree"),
             "mean": _one("mean of the four networks' probabilities", "tree-mean", "tree"),
         },
         {"expression.fer2013": ("accuracy", "macro_recall")},
@@ -146,10 +150,10 @@ PLANS = {
     "srn": Plan(
         "What do SRN's second steps bring a small detector?",
         {
-            "one-step": _srn("neither second step", "srn-lite-onestep"),
-            "stc": _srn("two-step classification on the fine level", "srn-lite-stc"),
-            "str": _srn("two-step regression on the coarse levels", "srn-lite-str"),
-            "both": _srn("both: SRN-lite", "srn-lite"),
+            "one-step": _shipped("neither second step", "srn-lite-onestep"),
+            "stc": _shipped("two-step classification on the fine level", "srn-lite-stc"),
+            "str": _shipped("two-step regression on the coarse levels", "srn-lite-str"),
+            "both": _shipped("both: SRN-lite", "srn-lite"),
         },
         {"detector.crowds": ("ap50", "ap40")},
     ),

@@ -1,8 +1,8 @@
 """HMT-Net (Xu et al. 2019) at edge size: gender, ethnicity and attractiveness from one trunk, the easy tasks first.
 
 The paper's network is a VGG-like trunk from which the branch of gender leaves first, then that of race, while
-attractiveness is judged last and from the deepest map; its loss is the smooth Huber. Here the trunk is that of
-`vultus-face-s` and every branch a block and two dense layers. A network of one task is the same path alone, which is
+attractiveness is judged last and from the deepest map; its loss is the smooth Huber. Here the trunk is one of
+plain convolutions and every branch a block and two dense layers. A network of one task is the same path alone, which is
 what the joint one is compared with.
 """
 
@@ -22,8 +22,8 @@ __all__ = ["LEAVES", "HmtNet"]
 LEAVES = {"gender": 3, "ethnicity": 4, "attractiveness": 5}
 """After how many stages of the trunk the branch of a task leaves."""
 
-WIDTH = 48
-CHANNELS = 24
+BRANCH = (48, 24)
+"""Width of a branch's block, channels that its dense layer reads, where the recipe's `[model] branch` says nothing."""
 
 
 class HmtNet(HeadedNet):
@@ -42,8 +42,9 @@ class HmtNet(HeadedNet):
         widths = [3, *(width for width, _ in kept)]
         self.stages = nn.ModuleList(stage(inside, *kept[k]) for k, (inside, _) in enumerate(pairwise(widths)))
         side, hidden = int(model.get("side", 112)), int(model.get("embedding", 96))
+        shape: Sequence[int] = model.get("branch", BRANCH)
         self.branches = nn.ModuleDict(
-            {name: _branch(widths[at], -(-side >> at), hidden) for name, at in self.leaves.items()}
+            {name: _branch(widths[at], -(-side >> at), shape, hidden) for name, at in self.leaves.items()}
         )
         self.drop: nn.Module = nn.Dropout(float(model.get("dropout", 0.1)))
         self.out = nn.ModuleDict({h.output: nn.Linear(hidden, learnt_outputs(h, config)) for h in self.heads})
@@ -68,7 +69,7 @@ def _leaves(names: Sequence[str], stages: int) -> dict[str, int]:
     return {name: LEAVES[name] for name in names}
 
 
-def _branch(inside: int, side: int, hidden: int) -> nn.Sequential:
+def _branch(inside: int, side: int, shape: Sequence[int], hidden: int) -> nn.Sequential:
     """Return the way from a map to a vector: down to 7 x 7 at most by a block, then a dense layer."""
-    stride = 2 if side > 7 else 1
-    return nn.Sequential(Block(inside, WIDTH, stride), reduced(WIDTH, CHANNELS, -(-side // stride), hidden))
+    stride, (width, channels) = 2 if side > 7 else 1, shape
+    return nn.Sequential(Block(inside, width, stride), reduced(width, channels, -(-side // stride), hidden))

@@ -33,6 +33,9 @@ PLACED = ("landmarks", "pose")
 PLACES = 128
 """Width of the vector that those heads read."""
 
+REDUCED = 64
+"""Most channels of the map that the embedding is read from."""
+
 
 class Block(nn.Module):
     """A 3x3 convolution with batch norm, its input added where the shape stays, then ReLU."""
@@ -94,7 +97,7 @@ class FaceNet(HeadedNet):
         )
         side = int(model.get("side", 112)) >> (len(stages) - 1)
         self.shape = reduced(widths[-2], shape, side, PLACES)
-        self.embedding = reduced(widths[-1], 64, (side + 1) // 2, embedding)
+        self.embedding = reduced(widths[-1], min(REDUCED, widths[-1]), (side + 1) // 2, embedding)
         self.drop: nn.Module = nn.Dropout(float(model.get("dropout", 0.1)))
         self.out = nn.ModuleDict(
             {
