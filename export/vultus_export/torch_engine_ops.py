@@ -139,6 +139,11 @@ def _concat(attributes: Attributes) -> Operator:
     return lambda *parts: torch.cat(parts, axis)
 
 
+def _softmax(attributes: Attributes) -> Operator:
+    axis = attributes.get("axis", -1)
+    return lambda x: x.softmax(axis)
+
+
 def _quantize(attributes: Attributes) -> Operator:
     _require("QuantizeLinear", attributes, block_size=0, saturate=1, output_dtype=0)
     axis = attributes.get("axis", 1)
@@ -186,11 +191,13 @@ OPERATORS: dict[str, Callable[[Attributes], Operator]] = {
     "Gemm": _gemm,
     "GlobalAveragePool": _plain(lambda x: x.mean((2, 3), keepdim=True)),
     "Identity": _plain(lambda x: x),
+    "MatMul": _plain(torch.matmul),
     "Mul": _plain(torch.mul),
     "QuantizeLinear": _quantize,
     "ReduceMean": _reduce_mean,
     "Relu": _plain(torch.relu),
     "Reshape": _reshape,
     "Resize": _resize,
+    "Softmax": _softmax,
 }
 """Operator -> maker of its function from the attributes of a node."""

@@ -15,7 +15,7 @@ from vultus_models.face.ages import AGES, PlainAge, SoftmaxAge, hat, learnt_code
 from vultus_models.face.heads import heads, spec
 from vultus_models.face.network import network
 
-TINY: dict[str, Any] = {"stages": [[8, 1], [8, 1], [8, 1], [8, 1], [16, 1]], "embedding": 16, "shape": 8}
+TINY: dict[str, Any] = {"stages": [[8, 1], [8, 1], [8, 1], [8, 1], [16, 1]], "embedding": 16, "turn": 8}
 
 
 def test_group_n_is_the_default() -> None:

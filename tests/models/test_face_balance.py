@@ -13,7 +13,7 @@ from vultus_models.face.kinds import network
 from vultus_models.face.losses import RULES
 from vultus_models.face.system import FaceTask, fold
 
-SMALL: dict[str, Any] = {"stages": [[8, 1]] * 4 + [[16, 1]], "embedding": 16, "shape": 8, "dropout": 0.0}
+SMALL: dict[str, Any] = {"stages": [[8, 1]] * 4 + [[16, 1]], "embedding": 16, "turn": 8, "dropout": 0.0}
 
 
 def test_it_begins_with_the_plain_sum_and_settles_at_equal_shares() -> None:

@@ -13,7 +13,7 @@ from vultus_models.face.grow import grow, grown
 from vultus_models.face.kinds import network
 from vultus_models.face.network import HeadedNet
 
-SMALL: dict[str, Any] = {"stages": [[8, 1]] * 4 + [[16, 1]], "embedding": 16, "shape": 8, "dropout": 0.0}
+SMALL: dict[str, Any] = {"stages": [[8, 1]] * 4 + [[16, 1]], "embedding": 16, "turn": 8, "dropout": 0.0}
 HMT: dict[str, Any] = {"kind": "hmt", "heads": ["gender", "ethnicity", "attractiveness"]}
 
 LARGER: list[tuple[str, dict[str, Any], dict[str, Any]]] = [

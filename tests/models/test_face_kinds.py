@@ -27,7 +27,7 @@ from vultus_models.face.tree import PARTS, REACH, Cutter, TreeNet, majority, mea
 from vultus_models.train import read_recipe
 
 RECIPES = Path(__file__).parents[2] / "models" / "vultus_models" / "recipes"
-TINY: dict[str, Any] = {"stages": [[8, 1], [8, 1], [8, 2], [8, 1], [16, 1]], "embedding": 16, "shape": 8}
+TINY: dict[str, Any] = {"stages": [[8, 1], [8, 1], [8, 2], [8, 1], [16, 1]], "embedding": 16, "turn": 8}
 HMT: dict[str, Any] = {"model": {**TINY, "kind": "hmt", "heads": list(LEAVES), "rating": "huber"}}
 TREE: dict[str, Any] = {"model": {**TINY, "kind": "tree"}}
 CONFIGS = [

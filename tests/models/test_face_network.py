@@ -51,8 +51,8 @@ def test_outputs_come_in_the_order_and_width_that_the_spec_promises(net: FaceNet
 
 
 def test_the_network_keeps_to_its_budget(net: FaceNet) -> None:
-    assert 20e6 < multiplications(net, 112) <= 40e6
-    assert sum(p.numel() for p in net.parameters()) <= 800_000
+    assert 20e6 < multiplications(net, 112) <= 46e6
+    assert sum(p.numel() for p in net.parameters()) <= 700_000
 
 
 def test_folding_changes_the_graph_and_not_the_answers(net: FaceNet) -> None:

@@ -21,7 +21,7 @@ from vultus_models.face.task import FaceTask
 RECIPE: dict[str, Any] = {
     "name": "tiny-quality",
     "schedule": {"steps": 1, "batch": 16, "lr": 0.0},
-    "model": {"stages": [[8, 1]] * 4 + [[16, 1]], "embedding": 16, "shape": 8},
+    "model": {"stages": [[8, 1]] * 4 + [[16, 1]], "embedding": 16, "turn": 8},
     "quality": {"faces": 60},
     "data": {"shares": {"mebeauty": 1.0}},
 }

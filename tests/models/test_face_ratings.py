@@ -13,7 +13,7 @@ from vultus_models.face.crnet import BEND, CLASS_HEAD, CLASSES, RATINGS, extra_o
 from vultus_models.face.network import network
 from vultus_models.face.regression import bayesian_ridge, log_evidence
 
-TINY: dict[str, Any] = {"stages": [[8, 1], [8, 1], [8, 1], [8, 1], [16, 1]], "embedding": 16, "shape": 8}
+TINY: dict[str, Any] = {"stages": [[8, 1], [8, 1], [8, 1], [8, 1], [16, 1]], "embedding": 16, "turn": 8}
 EVERY = torch.ones(4, dtype=torch.bool)
 RATED = torch.tensor([0.1, 0.4, 0.55, 0.9])
 

@@ -17,7 +17,7 @@ from vultus_models.training.loop import load_weights
 RECIPE: dict[str, Any] = {
     "name": "tiny-ridge",
     "schedule": {"steps": 1, "batch": 16, "lr": 0.0},
-    "model": {"kind": "ridge", "stages": [[8, 1]] * 4 + [[16, 1]], "embedding": 16, "shape": 8},
+    "model": {"kind": "ridge", "stages": [[8, 1]] * 4 + [[16, 1]], "embedding": 16, "turn": 8},
     "ridge": {"trunk": "trunk"},
     "data": {"shares": {"mebeauty": 1.0}},
 }

@@ -19,7 +19,7 @@ from vultus_models.face.teach import Teacher, teacher_of
 from vultus_models.train import RECIPES, read_recipe, system_of
 from vultus_models.training.card import macs_of
 
-SMALL: dict[str, Any] = {"stages": [[8, 1]] * 4 + [[16, 1]], "embedding": 16, "shape": 8, "dropout": 0.0}
+SMALL: dict[str, Any] = {"stages": [[8, 1]] * 4 + [[16, 1]], "embedding": 16, "turn": 8, "dropout": 0.0}
 LARGE: dict[str, Any] = {**SMALL, "stages": [[12, 1]] * 4 + [[24, 1]], "embedding": 24}
 TOML = """
 system = "face"

@@ -21,7 +21,7 @@ from vultus_models.training.loop import fit, load_weights
 
 RECIPE: dict[str, Any] = {
     "schedule": {"steps": 4, "batch": 8, "lr": 1e-3, "warmup": 1, "eval_every": 2, "log_every": 1},
-    "model": {"stages": [[8, 1], [8, 1], [8, 1], [8, 1], [16, 1]], "embedding": 16, "shape": 8},
+    "model": {"stages": [[8, 1], [8, 1], [8, 1], [8, 1], [16, 1]], "embedding": 16, "turn": 8},
     "data": {"shares": {"fer2013": 0.5, "utkface": 0.5}},
 }
 

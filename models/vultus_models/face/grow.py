@@ -17,6 +17,8 @@ from vultus_models.face.network import Block, HeadedNet
 
 __all__ = ["grow", "grown"]
 
+HEADS = ("out.", "marks.", "turn.")
+
 
 def grown(network: HeadedNet, config: dict[str, Any]) -> HeadedNet:
     """Return the network, grown from the checkpoint that the recipe's `[grown]` table names, if there is one.
@@ -40,20 +42,18 @@ def grown(network: HeadedNet, config: dict[str, Any]) -> HeadedNet:
 def grow(network: nn.Module, smaller: dict[str, Tensor]) -> None:
     """Write the weights of a smaller network of the same kind into `network`, in place.
 
-    A block that the smaller one lacks must keep its shape; it begins as the identity. Heads that the network lacks are
-    left behind. Raises ValueError when another weight of the smaller network has no larger counterpart, or the network
-    has other weights that the smaller one lacks.
+    A block that the smaller one lacks must keep its shape; it begins as the identity. Heads that one of the two lacks
+    are left behind or begin at random. Raises ValueError when another weight of the smaller network has no larger
+    counterpart, or the network has other weights that the smaller one lacks.
     """
     ours = network.state_dict()
-    smaller = {
-        name: weight for name, weight in smaller.items() if name in ours or not name.startswith("out.")
-    }
+    smaller = {name: weight for name, weight in smaller.items() if name in ours or not name.startswith(HEADS)}
     for name, weight in smaller.items():
         if name not in ours or not _holds(ours[name], weight):
             there = tuple(ours[name].shape) if name in ours else "no such weight"
             raise ValueError(f"{name} {tuple(weight.shape)} has no room in the larger network ({there})")
     new = _new_blocks(network, set(smaller))
-    lacking = [name for name in ours if name not in smaller and not name.startswith(tuple(new))]
+    lacking = [name for name in ours if name not in smaller and not name.startswith((*new, *HEADS))]
     if lacking:
         raise ValueError(f"the smaller network lacks {', '.join(lacking)}")
     for name, weight in smaller.items():

@@ -21,17 +21,15 @@ from vultus_models.face.ages import AgeForm
 from vultus_models.face.balance import Balance
 from vultus_models.face.crnet import extra_outputs
 from vultus_models.face.heads import heads, learnt_outputs
+from vultus_models.face.marks import Marks
 
-__all__ = ["PLACED", "Block", "FaceNet", "HeadedNet", "embedded", "fold", "network", "reduced", "stage"]
+__all__ = ["Block", "FaceNet", "HeadedNet", "embedded", "fold", "network", "reduced", "stage"]
 
 STAGES = ((16, 1), (32, 2), (64, 3), (96, 2), (160, 1))
 """Width and number of blocks of each stage; the first block of every stage halves the side."""
 
-PLACED = ("landmarks", "pose")
-"""Heads that need to know where in the crop things are."""
-
-PLACES = 128
-"""Width of the vector that those heads read."""
+TURNED = 64
+"""Width of the vector that the pose is read from."""
 
 REDUCED = 64
 """Most channels of the map that the embedding is read from."""
@@ -81,28 +79,32 @@ class HeadedNet(nn.Module, ABC):
 class FaceNet(HeadedNet):
     """Trunk and heads.
 
-    Landmarks and pose are read from the 7x7 map, where places are still told apart; the attributes from an
-    embedding of the 4x4 map. `auxiliary` is a head that only the training uses.
+    Landmarks are read from the 14x14 and the 7x7 map and pose from the latter, where places are still told apart; the
+    attributes from an embedding of the 4x4 map. `auxiliary` is a head that only the training uses.
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__()
         model = config.get("model", {})
         stages: Sequence[Sequence[int]] = model.get("stages", STAGES)
-        shape, embedding = int(model.get("shape", 24)), int(model.get("embedding", 160))
+        turn, embedding = int(model.get("turn", 12)), int(model.get("embedding", 160))
         widths = [3, *(width for width, _ in stages)]
         self.heads = heads(config)
         self.stages = nn.ModuleList(
             stage(widths[k], width, blocks) for k, (width, blocks) in enumerate(stages)
         )
         side = int(model.get("side", 112)) >> (len(stages) - 1)
-        self.shape = reduced(widths[-2], shape, side, PLACES)
+        marks = next((h for h in self.heads if h.output == "landmarks"), None)
+        channels = int(model.get("marks", 48))
+        self.marks = Marks(widths[-3:-1], 2 * side, channels, marks.count) if marks else None
+        self.turn = reduced(widths[-2], turn, side, TURNED)
         self.embedding = reduced(widths[-1], min(REDUCED, widths[-1]), (side + 1) // 2, embedding)
         self.drop: nn.Module = nn.Dropout(float(model.get("dropout", 0.1)))
         self.out = nn.ModuleDict(
             {
-                h.output: nn.Linear(PLACES if h.output in PLACED else embedding, learnt_outputs(h, config))
+                h.output: nn.Linear(TURNED if h.output == "pose" else embedding, learnt_outputs(h, config))
                 for h in self.heads
+                if h is not marks
             }
         )
         self.auxiliary = nn.Linear(embedding, 1)
@@ -114,10 +116,11 @@ class FaceNet(HeadedNet):
     def raw(self, x: Tensor) -> dict[str, Tensor]:
         """Return every output by name, with the training's auxiliary one."""
         for stage in self.stages[:-1]:
-            x = stage(x)
-        shape = self.shape(x)
+            fine, x = x, stage(x)
+        turn = self.turn(x)
         features = self.drop(self.embedding(self.stages[-1](x)))
-        out = {name: head(shape if name in PLACED else features) for name, head in self.out.items()}
+        out = {name: head(turn if name == "pose" else features) for name, head in self.out.items()}
+        out |= {"landmarks": self.marks(fine, x)} if self.marks else {}
         out |= {name: head(features) for name, head in self.extra.items()}
         return {**out, "auxiliary": self.auxiliary(features)}
 
