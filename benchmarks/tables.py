@@ -5,7 +5,7 @@
     python benchmarks/tables.py --check    # exit 1 and name every file that differs
 
 A text takes a table between <!-- table:NAME --> and <!-- /table:NAME -->; names: accuracy, accuracy-full, cpu,
-cpu-cost, gpu, jetson-footprint, models, peers, peers-full, precision, ablation-NAME for each of
+cpu-cost, gpu, jetson-footprint, models, peers, peers-full, precision, systems, ablation-NAME for each of
 benchmarks/ablations.py. The plots docs/peers.svg and docs/cpu.svg are made from peers.json and cpu-cost.json as well.
 """
 
@@ -32,6 +32,7 @@ from harness.peers_plot import peers_plot
 from harness.peers_table import full_peers_table, peers_table
 from harness.precision_table import precision_table
 from harness.provenance import REPOSITORY
+from harness.systems_table import systems_table
 from vultus.errors import VultusError
 from vultus.onnxfile import spec_from_onnx
 
@@ -106,6 +107,7 @@ def _documents(
         "peers": lambda: peers_table(peers),
         "peers-full": lambda: full_peers_table(peers),
         "precision": lambda: precision_table(precision),
+        "systems": lambda: systems_table(models, _defaults(root), results),
         **_ablations(root / "benchmarks" / "results"),
     }
     pages = (root / "README.md", root / "jetson" / "README.md", *sorted((root / "docs").glob("*.md")))
@@ -118,6 +120,12 @@ def _documents(
     }
     docs = root / "docs"
     return texts | {docs / file: draw() for page, (file, draw) in plots.items() if docs / page in texts}
+
+
+def _defaults(root: Path) -> list[str]:
+    """Return the file names of the models that an Analyzer takes by itself."""
+    chosen = json.loads((root / "runtime" / "vultus" / "zoo" / "default.json").read_text("utf-8"))
+    return list(chosen["models"])
 
 
 def _results(folder: Path) -> dict[str, Any]:

@@ -269,3 +269,38 @@ def test_what_no_gpu_measured_is_refused(
         "gpu-x.json is no measurement: it is of a quick run or of the tests' stand-in"
         in capsys.readouterr().err
     )
+
+
+def with_systems(project: Path, default: str) -> Path:
+    """Let one of the two models be the default, and return a page with the table of the others."""
+    (project / "runtime/vultus/zoo/default.json").write_text(json.dumps({"models": [default]}))
+    page = project / "docs" / "models.md"
+    page.write_text("<!-- table:systems -->\n<!-- /table:systems -->\n")
+    return page
+
+
+@pytest.mark.parametrize(
+    ("default", "other", "words", "foreign"),
+    [
+        ("tiny-detector.onnx", "tiny-face", "| age, mean error in years | utkface |", "AP at IoU"),
+        ("tiny-face.onnx", "tiny-detector", "| faces found in crowds, AP at IoU .5 / .4 | crowds |", "age"),
+    ],
+)
+def test_models_beside_the_default_ones_have_rows_of_their_task(
+    project: Path, default: str, other: str, words: str, foreign: str
+) -> None:
+    page = with_systems(project, default)
+    assert run(project) == 0
+    lines = page.read_text().splitlines()[3:-1]
+    assert all(line.startswith(f"| {other} | fp32 | ") for line in lines)
+    assert any(words in line for line in lines)
+    assert not any(foreign in line for line in lines)
+
+
+def test_a_model_beside_the_default_ones_that_was_not_measured_is_named(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_systems(project, "tiny-detector.onnx")
+    (project / "benchmarks/results/accuracy.json").unlink()
+    assert run(project) == 1
+    assert "tiny-face of the package was not measured" in capsys.readouterr().err

@@ -108,8 +108,8 @@ def test_ablations_of_one_table_differ_in_what_they_compare_alone() -> None:
             name: share for name, share in joint["data"]["shares"].items() if name in alone["data"]["shares"]
         }
         assert alone["data"]["shares"] == drawn
-        assert alone["schedule"]["batch"] == int(128 * sum(drawn.values()))
-        assert {**alone["schedule"], "batch": 128} == joint["schedule"]
+        assert alone["schedule"]["batch"] == int(64 * sum(drawn.values()))
+        assert {**alone["schedule"], "batch": 64} == joint["schedule"]
         assert alone["weights"][task] == joint["weights"][task]
 
 
