@@ -30,7 +30,7 @@ TYPES = {
 }
 
 
-STEERING = {"ReduceMean": (1,), "Reshape": (1,), "Resize": (1, 2, 3)}
+STEERING = {"ReduceMean": (1,), "ReduceSum": (1,), "Reshape": (1,), "Resize": (1, 2, 3), "Unsqueeze": (1,)}
 """Operator -> its inputs that steer the host. Constants alone: read from the GPU they would stop the pipeline."""
 
 
@@ -139,6 +139,33 @@ def _concat(attributes: Attributes) -> Operator:
     return lambda *parts: torch.cat(parts, axis)
 
 
+def _reduce_sum(attributes: Attributes) -> Operator:
+    keep = bool(attributes.get("keepdims", 1))
+    _require("ReduceSum", attributes, noop_with_empty_axes=0)
+    return lambda x, axes: x.sum(axes.tolist(), keepdim=keep)
+
+
+def _unsqueeze(attributes: Attributes) -> Operator:
+    def run(x: Tensor, axes: Tensor) -> Tensor:
+        rank = x.dim() + len(axes)
+        for axis in sorted(axis % rank for axis in axes.tolist()):
+            x = x.unsqueeze(axis)
+        return x
+
+    return run
+
+
+def _arg_max(attributes: Attributes) -> Operator:
+    _require("ArgMax", attributes, select_last_index=0)
+    axis, keep = attributes.get("axis", 0), bool(attributes.get("keepdims", 1))
+    return lambda x: x.argmax(axis, keepdim=keep)
+
+
+def _grid_sample(attributes: Attributes) -> Operator:
+    _require("GridSample", attributes, mode="linear", padding_mode="border", align_corners=0)
+    return lambda x, grid: F.grid_sample(x, grid, "bilinear", "border", align_corners=False)
+
+
 def _softmax(attributes: Attributes) -> Operator:
     axis = attributes.get("axis", -1)
     return lambda x: x.softmax(axis)
@@ -183,21 +210,30 @@ def _plain(function: Operator) -> Callable[[Attributes], Operator]:
 
 OPERATORS: dict[str, Callable[[Attributes], Operator]] = {
     "Add": _plain(torch.add),
+    "ArgMax": _arg_max,
     "Cast": _cast,
+    "Clip": _plain(torch.clamp),
     "Concat": _concat,
     "Conv": _conv,
     "DequantizeLinear": _dequantize,
+    "Div": _plain(torch.div),
+    "Equal": _plain(torch.eq),
     "Flatten": _flatten,
     "Gemm": _gemm,
+    "GridSample": _grid_sample,
     "GlobalAveragePool": _plain(lambda x: x.mean((2, 3), keepdim=True)),
     "Identity": _plain(lambda x: x),
+    "Log": _plain(torch.log),
     "MatMul": _plain(torch.matmul),
     "Mul": _plain(torch.mul),
     "QuantizeLinear": _quantize,
     "ReduceMean": _reduce_mean,
+    "ReduceSum": _reduce_sum,
     "Relu": _plain(torch.relu),
     "Reshape": _reshape,
     "Resize": _resize,
     "Softmax": _softmax,
+    "Sub": _plain(torch.sub),
+    "Unsqueeze": _unsqueeze,
 }
 """Operator -> maker of its function from the attributes of a node."""
