@@ -15,13 +15,18 @@ from vultus_models.face.network import HeadedNet
 
 SMALL: dict[str, Any] = {"stages": [[8, 1]] * 4 + [[16, 1]], "embedding": 16, "turn": 8, "dropout": 0.0}
 HMT: dict[str, Any] = {"kind": "hmt", "heads": ["gender", "ethnicity", "attractiveness"]}
+TREE: dict[str, Any] = {"kind": "tree"}
 
 LARGER: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("the same size", SMALL, SMALL),
     ("wider", SMALL, {**SMALL, "stages": [[12, 1]] * 4 + [[24, 1]]}),
     ("deeper", SMALL, {**SMALL, "stages": [[8, 2]] * 4 + [[16, 3]]}),
-    ("wider heads", SMALL, {**SMALL, "embedding": 24, "shape": 12}),
-    ("all of it", SMALL, {**SMALL, "stages": [[12, 2]] * 4 + [[24, 2]], "embedding": 24, "shape": 12}),
+    ("wider heads", SMALL, {**SMALL, "embedding": 24, "turn": 14, "marks": 60}),
+    (
+        "all of it",
+        SMALL,
+        {**SMALL, "stages": [[12, 2]] * 4 + [[24, 2]], "embedding": 24, "turn": 14, "marks": 60},
+    ),
 ]
 
 
@@ -55,6 +60,16 @@ def test_a_head_that_the_larger_network_lacks_is_left_behind() -> None:
     torch.testing.assert_close(larger(crops), (wanted["age"], wanted["smile"]), atol=2e-5, rtol=1e-5)
 
 
+def test_a_head_that_the_smaller_network_lacks_begins_at_random() -> None:
+    crops, few = torch.randn(2, 3, 112, 112), {**SMALL, "heads": ["age", "smile"]}
+    taught, larger = net(few, 1), network({"model": SMALL}).eval()
+    before = larger.get_parameter("marks.heat.weight").clone()
+    grow(larger, taught.state_dict())
+    given = dict(zip((head.output for head in larger.heads), larger(crops), strict=True))
+    torch.testing.assert_close((given["age"], given["smile"]), taught(crops), atol=2e-5, rtol=1e-5)
+    assert torch.equal(larger.get_parameter("marks.heat.weight"), before)
+
+
 def test_new_channels_learn() -> None:
     larger = network({"model": LARGER[-1][2]})
     grow(larger, net(SMALL, 1).state_dict())
@@ -72,7 +87,7 @@ def test_new_channels_learn() -> None:
 NO_ROOM: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("narrower", {**SMALL, "embedding": 24}, SMALL, r"embedding\.4\.weight \(24, .*no room .*\(16, "),
     ("another kind", SMALL, {**SMALL, **HMT}, "no room in the larger network"),
-    ("more heads", {**SMALL, "heads": ["age"]}, SMALL, r"the smaller network lacks out\.landmarks\.weight"),
+    ("more blocks", SMALL, {**SMALL, **TREE}, r"the smaller network lacks parts\.eyes"),
     ("another stage", SMALL, {**SMALL, "stages": [[8, 1]] * 4 + [[16, 1]] * 2}, "no room|lacks"),
 ]
 
