@@ -132,3 +132,9 @@ def test_the_weights_are_those_of_the_closed_form_and_a_constant_feature_has_non
 def test_too_little_to_fit_is_refused(targets: list[float]) -> None:
     with pytest.raises(ValueError, match="expected at least 3 that differ"):
         bayesian_ridge(np.zeros((len(targets), 2)), np.array(targets))
+
+
+def test_features_that_say_nothing_leave_the_mean() -> None:
+    solved = bayesian_ridge(np.full((4, 3), 7.0), np.array([1.0, 2.0, 4.0, 5.0]))
+    np.testing.assert_array_equal(solved.weights, np.zeros(3))
+    assert solved.bias == 3.0

@@ -48,9 +48,14 @@ def bayesian_ridge(features: Array, targets: Array) -> Ridge:
     for _ in range(ROUNDS):
         found = beta * size * along / (alpha + beta * power)
         known = float((beta * power / (alpha + beta * power)).sum())
+        told = float(found @ found)
+        if (
+            told < np.finfo(np.float64).tiny
+        ):  # the features say nothing of the targets: their mean is the answer
+            break
         error = float(((along - size * found) ** 2).sum() + (centred @ centred - along @ along))
         before = alpha, beta
-        alpha, beta = known / float(found @ found), (len(targets) - known) / error
+        alpha, beta = known / told, (len(targets) - known) / error
         if max(abs(np.log(alpha / before[0])), abs(np.log(beta / before[1]))) < SETTLED:
             break
     solved = right.T @ (beta * size * along / (alpha + beta * power))
