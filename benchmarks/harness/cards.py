@@ -12,7 +12,7 @@ from harness.markdown import cross_tables, figure_rows, provenance, table
 from harness.measure import NOT_ASKED
 from harness.network_size import network_size
 from harness.provenance import REPOSITORY
-from harness.report import leaves
+from harness.report import concerns, leaves
 from vultus.onnxfile import spec_from_onnx
 from vultus.spec import ModelSpec
 from vultus_export.metrics.identity import sha256_of
@@ -25,7 +25,6 @@ else:
 __all__ = ["card", "facts_from", "stale_results"]
 
 RECIPES = REPOSITORY / "models" / "vultus_models" / "recipes"
-OF_DETECTOR = ("detector", "points5")
 MAIN = "accuracy.json"
 
 Facts = dict[str, Any]
@@ -153,15 +152,11 @@ def _figures(spec: ModelSpec, result: Facts) -> str:
     entries = [
         (path, entry)
         for path, entry in leaves(result)
-        if _concerns(spec, path) and ("ci95" in entry or not entry["note"].endswith(NOT_ASKED))
+        if concerns(spec.task, path) and ("ci95" in entry or not entry["note"].endswith(NOT_ASKED))
     ]
     rows = [row for path, entry in entries for row in figure_rows(path, entry)]
     figures = table(("figure", "value", "95 % interval", "n"), rows)
     return "\n".join([provenance(result), figures, *cross_tables(entries)])
-
-
-def _concerns(spec: ModelSpec, path: str) -> bool:
-    return (path.partition(".")[0] in OF_DETECTOR) == (spec.task == "detector")
 
 
 def _worst(own: Facts, name: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["leaves", "parts", "print_figures", "size_of"]
+__all__ = ["concerns", "leaves", "parts", "print_figures", "size_of"]
 
 GROUPS = (
     "detector",
@@ -25,6 +25,7 @@ GROUPS = (
     "pose",
     "quality",
 )
+OF_DETECTOR = ("detector", "points5")
 
 
 def leaves(result: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -32,6 +33,11 @@ def leaves(result: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for group in GROUPS:
         for leaf, entry in result.get(group, {}).items():
             yield f"{group}.{leaf}", entry
+
+
+def concerns(task: str, path: str) -> bool:
+    """Return whether a figure such as "age.utkface" is one of the models of a task, detector or face."""
+    return (path.partition(".")[0] in OF_DETECTOR) == (task == "detector")
 
 
 def parts(path: str, entry: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

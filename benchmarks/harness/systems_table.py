@@ -8,13 +8,12 @@ from typing import Any
 
 from harness.markdown import SHORT, interval, number, table
 from harness.network_size import NetworkSize, network_size
-from harness.report import leaves
+from harness.report import concerns, leaves
 from vultus.onnxfile import spec_from_onnx
 from vultus_export.metrics.identity import sha256_of
 
 __all__ = ["systems_table"]
 
-OF_DETECTOR = ("detector", "points5")
 HEAD = ("model", "precision", "size", "what", "set", "figure", "95 % interval", "n")
 
 
@@ -27,20 +26,17 @@ def systems_table(
     of the same name was measured with.
     """
     rows: list[tuple[str, ...]] = []
-    known: set[str] = set()
-    for path in (path for path in models if path.name not in defaults):
-        spec, digest = spec_from_onnx(path), sha256_of(path)
-        mine = [r for r in results.values() if digest in (model["sha256"] for model in r["models"])]
-        known |= {spec.name} if mine else set()
-        size = _size(network_size(path))
-        for result in mine:
-            rows += [(spec.name, spec.precision, size, *row) for row in _figures(result, spec.task)]
-    missing = {spec_from_onnx(path).name for path in models if path.name not in defaults} - known
-    default_names = {spec_from_onnx(path).name for path in models if path.name in defaults}
-    if missing - default_names:
-        raise ValueError(
-            f"{', '.join(sorted(missing - default_names))} of the package was not measured: run benchmarks/accuracy.py"
-        )
+    known = {spec_from_onnx(path).name for path in models if path.name in defaults}
+    others = [(path, spec_from_onnx(path)) for path in models if path.name not in defaults]
+    for path, spec in others:
+        digest, size = sha256_of(path), _size(network_size(path))
+        for result in results.values():
+            if digest in (model["sha256"] for model in result["models"]):
+                known.add(spec.name)
+                rows += [(spec.name, spec.precision, size, *row) for row in _figures(result, spec.task)]
+    missing = sorted({spec.name for _, spec in others} - known)
+    if missing:
+        raise ValueError(f"{', '.join(missing)} of the package was not measured: run benchmarks/accuracy.py")
     return table(HEAD, rows)
 
 
@@ -52,9 +48,9 @@ def _figures(result: Mapping[str, Any], task: str) -> Iterator[tuple[str, str, s
     """Yield the rows of the README's table that a model of this task answers and that were measured."""
     entries = dict(leaves(dict(result)))
     for words, path, keys in SHORT:
-        group, entry = path.partition(".")[0], entries.get(path, {})
-        if (group in OF_DETECTOR) != (task == "detector") or "ci95" not in entry:
+        entry = entries.get(path, {})
+        if not concerns(task, path) or "ci95" not in entry:
             continue
         values = " / ".join(number(entry[key]) for key in keys)
         sides = " / ".join(interval(entry["ci95"].get(key)) for key in keys)
-        yield words, path.split(".")[1].replace("all", "landmarks68"), values, sides, str(entry["n"])
+        yield words, path.partition(".")[2].replace("all", "landmarks68"), values, sides, str(entry["n"])
