@@ -97,7 +97,8 @@ class FaceNet(HeadedNet):
         marks = next((h for h in self.heads if h.output == "landmarks"), None)
         channels = int(model.get("marks", 48))
         self.marks = Marks(widths[-3:-1], 2 * side, channels, marks.count) if marks else None
-        self.turn = reduced(widths[-2], turn, side, TURNED)
+        posed = any(h.output == "pose" for h in self.heads)
+        self.turn = reduced(widths[-2], turn, side, TURNED) if posed else None
         self.embedding = reduced(widths[-1], min(REDUCED, widths[-1]), (side + 1) // 2, embedding)
         self.drop: nn.Module = nn.Dropout(float(model.get("dropout", 0.1)))
         self.out = nn.ModuleDict(
@@ -117,9 +118,9 @@ class FaceNet(HeadedNet):
         """Return every output by name, with the training's auxiliary one."""
         for stage in self.stages[:-1]:
             fine, x = x, stage(x)
-        turn = self.turn(x)
         features = self.drop(self.embedding(self.stages[-1](x)))
-        out = {name: head(turn if name == "pose" else features) for name, head in self.out.items()}
+        seen = {"pose": self.turn(x)} if self.turn else {}
+        out = {name: head(seen.get(name, features)) for name, head in self.out.items()}
         out |= {"landmarks": self.marks(fine, x)} if self.marks else {}
         out |= {name: head(features) for name, head in self.extra.items()}
         return {**out, "auxiliary": self.auxiliary(features)}

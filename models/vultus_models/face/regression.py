@@ -49,9 +49,7 @@ def bayesian_ridge(features: Array, targets: Array) -> Ridge:
         found = beta * size * along / (alpha + beta * power)
         known = float((beta * power / (alpha + beta * power)).sum())
         told = float(found @ found)
-        if (
-            told < np.finfo(np.float64).tiny
-        ):  # the features say nothing of the targets: their mean is the answer
+        if told < np.finfo(np.float64).tiny:  # nothing is told of the targets: their mean is the answer
             break
         error = float(((along - size * found) ** 2).sum() + (centred @ centred - along @ along))
         before = alpha, beta
