@@ -66,7 +66,7 @@ def _system(name: str) -> Trained:
     return Trained(RECIPES / f"{name}.toml")
 
 
-def _shipped(words: str, name: str) -> Variant:
+def _recipe(words: str, name: str) -> Variant:
     return Variant(words, (_system(name),))
 
 
@@ -113,7 +113,7 @@ PLANS = {
         {
             "smooth-l1": _one("one number, smooth L1", "rating-plain"),
             "smooth-huber": _one("one number, HMT-Net's smooth Huber", "rating-huber"),
-            "crnet": _shipped("CRNet: a number, a class, and the class's expectation", "crnet"),
+            "crnet": _recipe("CRNet: a number, a class, and the class's expectation", "crnet"),
             "ridge": Variant(
                 "features of the other tasks, Bayesian ridge regression",
                 (_system("ridge"),),
@@ -125,7 +125,7 @@ PLANS = {
     "joint-apart": Plan(
         "Do gender, ethnicity and attractiveness gain from one HMT-Net?",
         {
-            "joint": _shipped("one network, three branches", "hmt"),
+            "joint": _recipe("one network, three branches", "hmt"),
             "apart": Variant(
                 "three networks, each the path of its task, on as many labelled faces",
                 tuple(_of(f"hmt-{task}") for task in _TASKS),
@@ -142,18 +142,18 @@ PLANS = {
         "Does the expression gain from networks of eyes, nose and mouth?",
         {
             "global": _one("the global network alone", "tree-global", "tree"),
-            "vote": _shipped("majority of the global network and the three parts", "tree"),
-            "mean": _one("mean of the four networks' probabilities", "tree-mean", "tree"),
+            "majority": _one("majority of the global network and the three parts", "tree-majority", "tree"),
+            "mean": _recipe("mean of the four networks' probabilities", "tree"),
         },
         {"expression.fer2013": ("accuracy", "macro_recall")},
     ),
     "srn": Plan(
         "What do SRN's second steps bring a small detector?",
         {
-            "one-step": _shipped("neither second step", "srn-lite-onestep"),
-            "stc": _shipped("two-step classification on the fine level", "srn-lite-stc"),
-            "str": _shipped("two-step regression on the coarse levels", "srn-lite-str"),
-            "both": _shipped("both: SRN-lite", "srn-lite"),
+            "one-step": _recipe("neither second step", "srn-lite-onestep"),
+            "stc": _recipe("two-step classification on the fine level", "srn-lite-stc"),
+            "str": _recipe("two-step regression on the coarse levels", "srn-lite-str"),
+            "both": _recipe("both: SRN-lite", "srn-lite"),
         },
         {"detector.crowds": ("ap50", "ap40")},
     ),

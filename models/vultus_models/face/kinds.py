@@ -37,7 +37,7 @@ KINDS = {
     ),
     "tree": Kind(
         tree.TreeNet,
-        "{heads} from one aligned face; the expression by vote of the whole face, the eyes, the nose and the mouth",
+        "{heads} from one aligned face; the expression from the whole face, the eyes, the nose and the mouth",
     ),
     "ridge": Kind(
         plain.network,

@@ -1,9 +1,9 @@
-"""TreeCNN (2019) at edge size: a global multi-task network, light networks on parts of the face, and their vote.
+"""TreeCNN (2019) at edge size: a global multi-task network and light networks on parts of the face, which it joins.
 
 The landmarks that the global network finds say where eyes, nose and mouth are. Each part is cut out of the same
 aligned crop inside the graph, so the file has one input, and judged by a small network of its own. The expression is
-what most of the four say; among equals the mean of their probabilities decides. No gradient passes from the parts to
-the global network, so that is the network that would be trained without them.
+the mean of what the four say or, as in the paper, what most of them say; among equals the mean decides. No gradient
+passes from the parts to the global network, so that is the network that would be trained without them.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class TreeNet(FaceNet):
         return out | {name: self.parts[name](self.cut[name](x, marks)) for name in REGIONS}
 
     def written(self, out: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the outputs with the expression that was voted for."""
+        """Return the outputs with the expression that the four networks agree on."""
         voters = torch.stack([out[name].float() for name in ("expression", *REGIONS)])
         return super().written({**out, "expression": VOTES[self.vote](voters)})
 
