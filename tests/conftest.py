@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,17 @@ from made_once import made_once
 
 
 def pytest_configure() -> None:
-    """Let idle threads of PyTorch sleep, here and in all that a test starts.
+    """Let idle threads of PyTorch sleep and Ctrl-C arrive, here and in all that a test starts.
 
     By default each thread spins until the others have done their part. Where the workers of a run, or anything
     else, take the cores away meanwhile, tests of tiny networks took ten times as long. OpenMP reads this once,
     when it is loaded, so it must be set before a test module imports PyTorch.
+
+    A script that starts the tests in the background has them, and their children, ignore SIGINT.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -163,7 +163,14 @@ def _arg_max(attributes: Attributes) -> Operator:
 
 def _grid_sample(attributes: Attributes) -> Operator:
     _require("GridSample", attributes, mode="linear", padding_mode="border", align_corners=0)
-    return lambda x, grid: F.grid_sample(x, grid, "bilinear", "border", align_corners=False)
+
+    def run(x: Tensor, grid: Tensor) -> Tensor:
+        # In float32: half a pixel's place has too few bits in half precision, and torch's kernel for it on the CPU
+        # reads wrong values from channels-last pictures.
+        cut = F.grid_sample(x.float(), grid.float(), "bilinear", "border", align_corners=False)
+        return cut.to(x.dtype)
+
+    return run
 
 
 def _softmax(attributes: Attributes) -> Operator:
