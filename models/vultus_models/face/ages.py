@@ -1,8 +1,8 @@
 """Ways to encode an age: Group-n, softmax with its expectation, plain regression, on the same trunk.
 
 The raw output of an age head is what its loss learns from. What the network gives to the runtime is always a Group-n
-code: that of Group-n itself, or, for the other two, a code of groups of one age whose peak is the age that was found,
-so the runtime decodes all three alike. The spread that it reads from such a code is no estimate.
+code: that of Group-n itself, or, for the other two, a narrow bell about the age that was found, so the runtime decodes
+all three alike. The spread that it reads from such a code is no estimate.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from torch.nn import functional as F
 
 from vultus_models.face.group_age import GroupAge
 
-__all__ = ["AGES", "AgeCode", "AgeForm", "PlainAge", "SoftmaxAge", "hat", "learnt_code", "written_code"]
+__all__ = ["AGES", "AgeCode", "AgeForm", "PlainAge", "SoftmaxAge", "bell", "learnt_code", "written_code"]
 
-LEAST = 1e-6
-"""Weight of the ages that are not meant; half precision still tells it from 0."""
+WRITTEN_GROUP, WIDTH = 3, 0.55
+"""Ages in a group of the code that is written for the other two, and the width of its bell in years."""
 
 
 class AgeCode(Protocol):
@@ -98,17 +98,21 @@ def learnt_code(config: dict[str, Any]) -> GroupAge | SoftmaxAge | PlainAge:
 def written_code(config: dict[str, Any]) -> GroupAge:
     """Return the Group-n code that the network of a recipe gives to the runtime."""
     code = learnt_code(config)
-    return code if isinstance(code, GroupAge) else GroupAge(code.first, code.count, 1)
+    return code if isinstance(code, GroupAge) else GroupAge(code.first, code.count, WRITTEN_GROUP)
 
 
-def hat(years: Tensor, first: int, count: int) -> Tensor:
-    """Return logits (n, count) whose softmax shares each age (n,) between its two neighbouring whole years.
+def bell(years: Tensor, first: int, count: int) -> Tensor:
+    """Return Group-n logits (n, count + 2), groups of 3, of ages (n,): a normal distribution about each age.
 
-    The mean of that distribution, and so what a Group-n decoder with groups of one reads, is the age itself.
+    A decoder reads the age itself from them, to a hundredth of a year, and to a sixth in the first and the last year.
+    Logits of one age alone would be steep between whole years, where rounding errors of an age become large.
     """
-    ages = torch.arange(count, device=years.device, dtype=years.dtype) + first
-    inside = years.clamp(first, first + count - 1)
-    return (1 - (ages[None] - inside[:, None]).abs()).clamp_min(LEAST).log()
+    middle = (WRITTEN_GROUP - 1) / 2
+    centres = torch.arange(count + WRITTEN_GROUP - 1, device=years.device, dtype=years.dtype) + (
+        first - middle
+    )
+    near = years.clamp(first - 1.5, first + count + 0.5)
+    return -0.5 * ((centres[None] - near[:, None]) / WIDTH) ** 2
 
 
 class AgeForm(nn.Module):
@@ -122,4 +126,4 @@ class AgeForm(nn.Module):
         """Return Group-n logits of raw outputs (n, size)."""
         if isinstance(self.code, GroupAge):
             return raw
-        return hat(self.code.years(raw.float()), self.code.first, self.code.count)
+        return bell(self.code.years(raw.float()), self.code.first, self.code.count)
