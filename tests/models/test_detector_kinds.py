@@ -44,6 +44,13 @@ def test_a_network_gives_the_maps_that_its_spec_names(model: dict[str, Any]) -> 
     )
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_recipe_says_from_which_score_up_faces_are_reported(kind: str) -> None:
+    detector = spec({"name": "x", "version": "0", "min_score": 0.57, "model": {"kind": kind}}).detector
+    assert detector
+    assert detector.min_score == 0.57
+
+
 @pytest.mark.parametrize(
     "name", ["srn-lite", "srn-lite-onestep", "srn-lite-stc", "srn-lite-str", "srn", "faceboxes"]
 )

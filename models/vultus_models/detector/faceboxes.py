@@ -118,6 +118,6 @@ def spec(config: dict[str, Any]) -> ModelSpec:
     return replace(
         base,
         input=replace(base.input, width=1024, height=768, multiple=128, enlarge=4.0),
-        detector=replace(base.detector, levels=LEVELS, min_score=0.5),
+        detector=replace(base.detector, levels=LEVELS, min_score=config.get("min_score", 0.5)),
         description="FaceBoxes after its paper, with five points each: faces from about 20 pixels of its input up.",
     )

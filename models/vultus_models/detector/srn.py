@@ -247,6 +247,6 @@ def spec(config: dict[str, Any]) -> ModelSpec:
     return replace(
         base,
         input=replace(base.input, height=height, multiple=multiple),
-        detector=replace(base.detector, levels=levels, min_score=0.5),
+        detector=replace(base.detector, levels=levels, min_score=config.get("min_score", 0.5)),
         description="Finds faces with five points each: selective refinement, two steps where they help.",
     )
