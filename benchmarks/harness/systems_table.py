@@ -29,10 +29,11 @@ def systems_table(
     known = {spec_from_onnx(path).name for path in models if path.name in defaults}
     others = [(path, spec_from_onnx(path)) for path in models if path.name not in defaults]
     for path, spec in others:
-        digest, size = sha256_of(path), _size(network_size(path))
+        digest = sha256_of(path)
         for result in results.values():
             if digest in (model["sha256"] for model in result["models"]):
                 known.add(spec.name)
+                size = _size(network_size(path))
                 rows += [(spec.name, spec.precision, size, *row) for row in _figures(result, spec.task)]
     missing = sorted({spec.name for _, spec in others} - known)
     if missing:

@@ -165,8 +165,8 @@ def _grid_sample(attributes: Attributes) -> Operator:
     _require("GridSample", attributes, mode="linear", padding_mode="border", align_corners=0)
 
     def run(x: Tensor, grid: Tensor) -> Tensor:
-        # In float32: half a pixel's place has too few bits in half precision, and torch's kernel for it on the CPU
-        # reads wrong values from channels-last pictures.
+        # In float32: a place in the picture has too few bits in half precision, and torch's kernel for that on the
+        # CPU reads wrong values from channels-last pictures.
         cut = F.grid_sample(x.float(), grid.float(), "bilinear", "border", align_corners=False)
         return cut.to(x.dtype)
 

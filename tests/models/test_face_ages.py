@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vultus.decode.heads import group_age
-from vultus_models.face.ages import AGES, PlainAge, SoftmaxAge, bell, learnt_code, written_code
+from vultus_models.face.ages import (
+    AGES,
+    WRITTEN_GROUP,
+    PlainAge,
+    SoftmaxAge,
+    bell,
+    learnt_code,
+    written_code,
+)
+from vultus_models.face.group_age import GroupAge
 from vultus_models.face.heads import heads, spec
 from vultus_models.face.network import network
 
@@ -31,8 +40,9 @@ def test_an_unknown_encoding_is_refused() -> None:
 def test_the_decoder_reads_from_a_bell_the_age_that_made_it(age: float, ages: tuple[int, int]) -> None:
     first, count = ages
     last = first + count - 1
-    logits = bell(torch.tensor([age]), first, count).double().numpy()
-    found, _ = group_age(logits, first, count, written_code({"model": {"age": "plain"}}).group)
+    code = GroupAge(first, count, WRITTEN_GROUP)
+    logits = bell(torch.tensor([age]), code).double().numpy()
+    found, _ = group_age(logits, first, count, code.group)
     inside = first + 1 <= age <= last - 1
     assert found[0] == pytest.approx(np.clip(age, first, last), abs=0.011 if inside else 0.18)
 
@@ -40,13 +50,20 @@ def test_the_decoder_reads_from_a_bell_the_age_that_made_it(age: float, ages: tu
 @given(st.floats(0, 100, width=32))
 def test_a_bell_is_nowhere_steep(age: float) -> None:
     # The least change that an age of some tens of years in float32 can have, and a gate of 1e-4 for its logits.
-    here, there = (bell(torch.tensor([one], dtype=torch.float64), 0, 101) for one in (age, age + 2e-5))
+    here, there = (
+        bell(torch.tensor([one], dtype=torch.float64), GroupAge(group=WRITTEN_GROUP))
+        for one in (age, age + 2e-5)
+    )
     assert bool(torch.isclose(here, there, rtol=1e-4, atol=1e-4).all())
 
 
 @pytest.mark.parametrize("half", [torch.float16, torch.float32])
 def test_a_bell_stays_finite_in_half_precision(half: torch.dtype) -> None:
-    assert bool(torch.isfinite(bell(torch.tensor([0.0, 33.25, 100.0], dtype=half), 0, 101)).all())
+    assert bool(
+        torch.isfinite(
+            bell(torch.tensor([0.0, 33.25, 100.0], dtype=half), GroupAge(group=WRITTEN_GROUP))
+        ).all()
+    )
 
 
 @pytest.mark.parametrize("age", AGES)

@@ -16,7 +16,17 @@ from torch.nn import functional as F
 
 from vultus_models.face.group_age import GroupAge
 
-__all__ = ["AGES", "AgeCode", "AgeForm", "PlainAge", "SoftmaxAge", "bell", "learnt_code", "written_code"]
+__all__ = [
+    "AGES",
+    "WRITTEN_GROUP",
+    "AgeCode",
+    "AgeForm",
+    "PlainAge",
+    "SoftmaxAge",
+    "bell",
+    "learnt_code",
+    "written_code",
+]
 
 WRITTEN_GROUP, WIDTH = 3, 0.55
 """Ages in a group of the code that is written for the other two, and the width of its bell in years."""
@@ -101,17 +111,15 @@ def written_code(config: dict[str, Any]) -> GroupAge:
     return code if isinstance(code, GroupAge) else GroupAge(code.first, code.count, WRITTEN_GROUP)
 
 
-def bell(years: Tensor, first: int, count: int) -> Tensor:
-    """Return Group-n logits (n, count + 2), groups of 3, of ages (n,): a normal distribution about each age.
+def bell(years: Tensor, code: GroupAge) -> Tensor:
+    """Return logits (n, code.size) of ages (n,) that imply a normal distribution about each age.
 
     A decoder reads the age itself from them, to a hundredth of a year, and to a sixth in the first and the last year.
     Logits of one age alone would be steep between whole years, where rounding errors of an age become large.
     """
-    middle = (WRITTEN_GROUP - 1) / 2
-    centres = torch.arange(count + WRITTEN_GROUP - 1, device=years.device, dtype=years.dtype) + (
-        first - middle
-    )
-    near = years.clamp(first - 1.5, first + count + 0.5)
+    groups = torch.arange(code.size, device=years.device, dtype=years.dtype)
+    centres = groups + (code.first - (code.group - 1) / 2)
+    near = years.clamp(code.first - 1.5, code.first + code.count + 0.5)
     return -0.5 * ((centres[None] - near[:, None]) / WIDTH) ** 2
 
 
@@ -120,10 +128,10 @@ class AgeForm(nn.Module):
 
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__()
-        self.code = learnt_code(config)
+        self.code, self.written = learnt_code(config), written_code(config)
 
     def forward(self, raw: Tensor) -> Tensor:
         """Return Group-n logits of raw outputs (n, size)."""
         if isinstance(self.code, GroupAge):
             return raw
-        return bell(self.code.years(raw.float()), self.code.first, self.code.count)
+        return bell(self.code.years(raw.float()), self.written)
