@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,19 +12,35 @@ import torch
 from torch import Tensor
 
 from vultus.geometry import apply_affine, rotation_of
+from vultus.types import FACE, FaceArray
 from vultus_models.face.augment import FLIP_5, FLIP_68, Jitter, jittered_affines, mirrored, worn
 from vultus_models.face.cache import CROP, FACES, MARGIN, Crops
 from vultus_models.face.labels import LABELS
 from vultus_models.face.surroundings import framed
 
-__all__ = ["Sampler", "plain_affines", "plain_batches", "plain_pictures", "weights_of"]
+__all__ = ["Answers", "Sampler", "plain_affines", "plain_batches", "plain_pictures", "weights_of"]
 
 Targets = dict[str, npt.NDArray[np.generic]]
 Rng = np.random.Generator
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What trained networks say of the faces of every set.
+
+    fields: of the FACE record, those that a network has an answer to. sets: (n,) records a set, landmarks in pixels of
+    the cached crop; NaN for faces kept for validation, which nobody was asked about.
+    """
+
+    fields: tuple[str, ...]
+    sets: tuple[FaceArray, ...]
+
+
 class Sampler:
-    """Draws augmented crops: first a set by its share, then a face by its weight in the set."""
+    """Draws augmented crops: first a set by its share, then a face by its weight in the set.
+
+    answers: of trained networks, that come with the labels.
+    """
 
     def __init__(
         self,
@@ -31,15 +48,19 @@ class Sampler:
         shares: Sequence[float],
         scenes: npt.NDArray[np.uint8],
         jitter: Jitter | None = None,
+        answers: Answers | None = None,
     ) -> None:
-        self._scenes = scenes
+        self._scenes, self._answers = scenes, answers
         self._sets = list(sets)
         self._shares = np.asarray(shares, np.float64) / np.sum(shares)
         self._jitter = jitter or Jitter()
         self._weights = [weights_of(one) for one in self._sets]
 
     def batch(self, rng: Rng, size: int) -> dict[str, Tensor]:
-        """Return `size` augmented crops (n, CROP, CROP, 3) uint8 BGR under "image" and their targets."""
+        """Return `size` augmented crops (n, CROP, CROP, 3) uint8 BGR under "image" and their targets.
+
+        Answers come as "taught.FIELD", in the units of the labels.
+        """
         which = rng.choice(len(self._sets), size, p=self._shares)
         index = [
             int(np.searchsorted(self._weights[w], d, side="right"))
@@ -53,6 +74,11 @@ class Sampler:
         affines = self._affines(faces, rng)
         flip = rng.random(size) < 0.5
         targets = _targets(faces, pose, affines, flip)
+        if self._answers:
+            said = np.empty(size, FACE)
+            for place, (w, k) in enumerate(zip(which, index, strict=True)):
+                said[place] = self._answers.sets[w][k]
+            targets |= _lessons(self._answers.fields, said, affines, flip)
         affines = np.where(flip[:, None, None], mirrored(affines), affines)
         images = [self._picture(source, k, one, rng) for (source, k), one in zip(drawn, affines, strict=True)]
         return _tensors(np.stack(images), targets)
@@ -136,13 +162,36 @@ def _targets(
     """
     found: Targets = {name: faces["labels"][name] for name in LABELS.names or ()}
     for name, order in (("landmarks", FLIP_68), ("five", FLIP_5)):
-        shares = (apply_affine(affines, faces[name]) + 0.5) / CROP - 0.5
-        swapped = shares[:, order] * (-1, 1)
-        found[name] = np.where(flip[:, None, None], swapped, shares).astype(np.float32)
+        found[name] = _places(faces[name], order, affines, flip)
     turned = np.asarray(pose, np.float64).copy()
     turned[:, 2] += rotation_of(affines)
     turned[flip] *= (-1, 1, -1)
     found["pose"] = (turned / 90).astype(np.float32)
+    return found
+
+
+def _places(
+    points: npt.NDArray[np.floating],
+    order: npt.NDArray[np.intp],
+    affines: npt.NDArray[np.float64],
+    flip: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.float32]:
+    shares = (apply_affine(affines, points) + 0.5) / CROP - 0.5
+    swapped = shares[:, order] * (-1, 1)
+    return np.where(flip[:, None, None], swapped, shares).astype(np.float32)
+
+
+PERCENTAGES = ("smile", "attractiveness")
+
+
+def _lessons(
+    fields: Sequence[str], said: FaceArray, affines: npt.NDArray[np.float64], flip: npt.NDArray[np.bool_]
+) -> Targets:
+    """Return answers (n,) as targets of crops that are cut and mirrored like those of `_targets`."""
+    found: Targets = {f"taught.{name}": said[name] for name in fields}
+    found |= {f"taught.{name}": said[name] / np.float32(100) for name in PERCENTAGES if name in fields}
+    if "landmarks" in fields:
+        found["taught.landmarks"] = _places(said["landmarks"], FLIP_68, affines, flip)
     return found
 
 

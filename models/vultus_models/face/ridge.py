@@ -51,8 +51,8 @@ class RidgeTask(FaceTask):
     same but for what it learnt.
     """
 
-    def __init__(self, sets: Any, sampler: Any, config: dict[str, Any], teacher: Any = None) -> None:
-        super().__init__(sets, sampler, config, teacher)
+    def __init__(self, sets: Any, sampler: Any, config: dict[str, Any]) -> None:
+        super().__init__(sets, sampler, config)
         self.trunk = str(config["ridge"]["trunk"])
 
     def fit(self, model: nn.Module, schedule: Schedule, run: Path, seed: int) -> nn.Module:

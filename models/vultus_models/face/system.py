@@ -8,7 +8,6 @@ from typing import Any
 import cv2
 import torch
 
-from vultus_models.face.ages import learnt_code
 from vultus_models.face.augment import Jitter
 from vultus_models.face.build import build_missing
 from vultus_models.face.data import Sampler
@@ -17,7 +16,7 @@ from vultus_models.face.kinds import fold, network, spec, task_of
 from vultus_models.face.network import HeadedNet
 from vultus_models.face.surroundings import backgrounds
 from vultus_models.face.task import FaceTask
-from vultus_models.face.teach import teacher_of
+from vultus_models.face.teach import answers_of
 from vultus_models.training.loop import Schedule
 
 __all__ = ["FaceTask", "build", "fold", "network", "sets_of", "spec"]
@@ -33,20 +32,21 @@ def build(config: dict[str, Any], data: Path, seed: int) -> tuple[HeadedNet, Fac
 
     The recipe's `[data]` table: `cache`, a folder that is filled at the first use; `shares`, how often each set is
     drawn from; `teachers = false` aligns by the labels alone; else `weights` is the folder of the teachers' weights.
-    A `[teacher]` table names a network to distil, a `[grown]` table the checkpoint of a smaller one to begin with; a
+    A `[teacher]` table names networks to distil, a `[grown]` table the checkpoint of a smaller one to begin with; a
     `[quality]` table has that head solved at the end, from `faces` of every set. Raises ModelError when a
-    checkpoint is not there or does not fit, ValueError for a network that there is not.
+    checkpoint or a teacher is not there or does not fit, ValueError for a network that there is not.
     """
     schedule = Schedule(**config["schedule"])
     torch.manual_seed(seed)
     student = grown(network(config), config)
-    teacher = teacher_of(config, learnt_code(config), network)
     table = config["data"]
     labelled = table.get("teachers", True)
     weights = Path(table.get("weights", data.parent / "weights")) if labelled else None
-    sets = build_missing(data, Path(table["cache"]), sets_of(config), weights)
+    cache = Path(table["cache"])
+    sets = build_missing(data, cache, sets_of(config), weights)
+    answers = answers_of(config, sets, cache)
     cv2.setNumThreads(schedule.threads)
     sampler = Sampler(
-        sets, list(table["shares"].values()), backgrounds(data), Jitter(**config.get("jitter", {}))
+        sets, list(table["shares"].values()), backgrounds(data), Jitter(**config.get("jitter", {})), answers
     )
-    return student, task_of(config)(sets, sampler, config, teacher), schedule
+    return student, task_of(config)(sets, sampler, config), schedule

@@ -19,7 +19,7 @@ from vultus_models.face.heads import age_code
 from vultus_models.face.losses import losses
 from vultus_models.face.network import FaceNet, HeadedNet
 from vultus_models.face.quality import Witness, solve_quality
-from vultus_models.face.teach import Teacher
+from vultus_models.face.teach import Lessons
 
 __all__ = ["FaceTask"]
 
@@ -27,13 +27,11 @@ __all__ = ["FaceTask"]
 class FaceTask:
     """Joint training over sets that each have some of the labels, as a recipe asks for it.
 
-    teacher: a network whose answers are learned beside the labels, on every crop.
+    Answers of other networks that come with a batch are learnt beside the labels.
     """
 
-    def __init__(
-        self, sets: Sequence[Crops], sampler: Sampler, config: dict[str, Any], teacher: Teacher | None = None
-    ) -> None:
-        self._teacher = teacher
+    def __init__(self, sets: Sequence[Crops], sampler: Sampler, config: dict[str, Any]) -> None:
+        self._lessons = Lessons.of(config)
         self._sets, self._sampler = sets, sampler
         self._learnt, self._rate = learnt_code(config), rating_loss(config)
         self._code, self._weights = age_code(config), dict(config.get("weights", {}))
@@ -45,16 +43,14 @@ class FaceTask:
         return self._sampler.batch(rng, size)
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
-        """Return the weighted sum of the heads' losses and each of them unweighted; `taught.HEAD` is the teacher's."""
+        """Return the weighted sum of the heads' losses and each of them unweighted; `taught.HEAD` is the answers'."""
         if not isinstance(model, HeadedNet):
             raise TypeError(f"the face task trains a FaceNet, not a {type(model).__name__}")
-        crops = prepared(batch["image"])
-        out = model.raw(crops)
+        out = model.raw(prepared(batch["image"]))
         found = losses(out, batch, self._learnt, self._rate, self._hidden)
         total = self._sum(found, model.balance)
-        if self._teacher:
-            taught = self._teacher.losses(crops, out)
-            total = total + self._teacher.weight * self._sum(taught)
+        if taught := self._lessons.losses(out, batch):
+            total = total + self._lessons.weight * self._sum(taught)
             found |= {f"taught.{name}": value for name, value in taught.items()}
         return total, {name: float(value.detach()) for name, value in found.items()}
 

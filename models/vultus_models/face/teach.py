@@ -1,134 +1,109 @@
-"""Distillation (Hinton et al. 2015): a larger face network of our own says what a smaller one is to answer.
+"""Distillation (Hinton et al. 2015): what trained networks answer to a face is learnt beside its labels.
 
-Every set has only some of the labels; the teacher has an answer to everything, so each crop teaches every head. The
-teacher sees the very crop that the student sees, with all that was done to it.
+Every set has only some of the labels; the teachers have an answer to everything, so each crop teaches every head. The
+answers belong to the face as it was cached: what is done to a crop changes none of them, and the landmarks follow it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from vultus.errors import ModelError
 from vultus.spec import Head
-from vultus_models.face.ages import AgeCode
-from vultus_models.face.heads import age_code, heads
-from vultus_models.face.network import HeadedNet
-from vultus_models.train import RECIPES, read_recipe
-from vultus_models.training.loop import load_weights
+from vultus_models.face.ages import AgeCode, learnt_code
+from vultus_models.face.answers import ask
+from vultus_models.face.cache import Crops
+from vultus_models.face.data import Answers
+from vultus_models.face.heads import heads
+from vultus_models.face.losses import wing
 
-__all__ = ["Teacher", "teacher_of"]
+__all__ = ["Lessons", "answers_of"]
 
 HEAT = 2.0
-"""Temperature of the classes: above 1 the teacher's lesser answers count too."""
+"""Temperature of the classes: above 1 the teachers' lesser answers count too."""
+
+LEAST = 1e-6
+"""Probabilities are not taken to be below this, since their logarithms are learnt from."""
 
 Tensors = dict[str, Tensor]
 
 
-class Teacher:
-    """A trained network and what it weighs beside the labels.
+def answers_of(config: dict[str, Any], sets: Sequence[Crops], cache: Path) -> Answers | None:
+    """Return what the teachers of the recipe's table `[teacher]` answer to the sets, or None without that table.
 
-    code: what the student's age head learns.
+    models: ONNX files of face networks. Raises ModelError where one is not there or does not fit, or where the recipe's
+    network has no head that they could teach.
     """
+    if "teacher" not in config:
+        return None
+    found = ask([Path(path) for path in config["teacher"]["models"]], sets, cache)
+    own = [head.field for head in heads(config)]
+    if not set(own) & set(found.fields):
+        raise ModelError(
+            f"the teachers answer {', '.join(found.fields)}, of which the recipe's network learns none: it has "
+            f"{', '.join(own)}"
+        )
+    return found
 
-    def __init__(
-        self,
-        network: HeadedNet,
-        config: Mapping[str, Any],
-        student: tuple[Head, ...],
-        code: AgeCode,
-        weight: float,
-    ) -> None:
-        self.network, self.weight = network.eval().requires_grad_(False), weight
-        self._ages, self._code = age_code(dict(config)), code
-        known = {head.output for head in network.heads}
-        self._heads = [head for head in student if head.output in known]
-        if not self._heads:
-            raise ModelError(
-                f"the teacher answers {', '.join(sorted(known))}, of which the recipe's network learns none; name a "
-                "teacher with heads of the same names"
-            )
 
-    def losses(self, crops: Tensor, out: Tensors) -> Tensors:
-        """Return the mean difference of every head to the teacher's answer, over all crops (n, 3, side, side).
+@dataclass(frozen=True)
+class Lessons:
+    """How a network learns from answers. weight: of the lessons beside the labels."""
 
-        Classes and yes-or-no answers differ by the Kullback-Leibler divergence, ages by the loss of the student's
-        code for the teacher's years, all else by the mean absolute difference.
+    heads: tuple[Head, ...]
+    code: AgeCode
+    weight: float = 1.0
+
+    @classmethod
+    def of(cls, config: dict[str, Any]) -> Lessons:
+        """Return the lessons that a recipe's network takes; a table `[teacher]` may have a weight."""
+        weight = float(config.get("teacher", {}).get("weight", 1.0))
+        return cls(heads(config), learnt_code(config), weight)
+
+    def losses(self, out: Tensors, batch: Tensors) -> Tensors:
+        """Return the mean difference of every head to its answers, "taught.FIELD" of the batch; none where it has none.
+
+        Classes and yes-or-no answers differ by the Kullback-Leibler divergence, ages by the loss of the network's code,
+        landmarks as from their labels, percentages by the mean absolute difference.
         """
-        with torch.no_grad():
-            answer = dict(zip((h.output for h in self.network.heads), self.network(crops), strict=True))
         found: Tensors = {}
-        for head in self._heads:
-            given, wanted = out[head.output].float(), answer[head.output].float()
+        for head in self.heads:
+            wanted = batch.get(f"taught.{head.field}")
+            if wanted is None:
+                continue
+            given = out[head.output].float()
             if head.kind == "group_age":
-                found[head.output] = self._code.loss(given, self._ages.decode(wanted)).mean()
+                found[head.output] = self.code.loss(given, wanted).mean()
             else:
-                found[head.output] = RULES[head.kind](given, wanted)
+                found[head.output] = RULES[head.kind](given, wanted.reshape(given.shape))
         return found
 
 
 def _classes(given: Tensor, wanted: Tensor) -> Tensor:
-    ours, theirs = ((logits / HEAT).log_softmax(dim=1) for logits in (given, wanted))
+    logits = wanted.clamp(min=LEAST).log()
+    ours, theirs = ((one / HEAT).log_softmax(dim=1) for one in (given, logits))
     return F.kl_div(ours, theirs, reduction="batchmean", log_target=True) * HEAT**2
 
 
 def _odds(given: Tensor, wanted: Tensor) -> Tensor:
-    share = wanted.sigmoid()
-    surprise = F.binary_cross_entropy_with_logits(given, share)
-    return surprise - F.binary_cross_entropy_with_logits(wanted, share)
+    share = wanted.clamp(LEAST, 1 - LEAST)
+    return F.binary_cross_entropy_with_logits(given, share) - F.binary_cross_entropy(share, share)
 
 
 def _shares(given: Tensor, wanted: Tensor) -> Tensor:
-    return F.l1_loss(given.sigmoid(), wanted.sigmoid())
+    return F.l1_loss(given.sigmoid(), wanted)
 
 
 RULES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "softmax": _classes,
     "sigmoid": _odds,
     "percent": _shares,
-    "landmarks": F.l1_loss,
-    "euler": F.l1_loss,
+    "landmarks": lambda given, wanted: wing(given - wanted).mean(),
 }
-"""Kind of a head -> how far the student's raw output is from the teacher's."""
-
-
-def teacher_of(
-    config: dict[str, Any], code: AgeCode, build: Callable[[dict[str, Any]], HeadedNet]
-) -> Teacher | None:
-    """Return the teacher that the recipe's `[teacher]` table names, or None.
-
-    recipe: a recipe of the package by name, or a TOML file. checkpoint: its trained weights. weight: of the lessons
-    beside the labels, 1 by default. build: makes the network of a recipe. Raises ModelError when there is no such
-    recipe or checkpoint, it does not fit, or the two networks eat crops of different sides.
-    """
-    if "teacher" not in config:
-        return None
-    table = config["teacher"]
-    path, checkpoint = _recipe(str(table["recipe"])), Path(table["checkpoint"])
-    if not checkpoint.is_file():
-        raise ModelError(f"the teacher's checkpoint {checkpoint} is not there; train {path.name} first")
-    theirs = read_recipe(path)
-    sides = [int(one.get("model", {}).get("side", 112)) for one in (config, theirs)]
-    if sides[0] != sides[1]:
-        raise ModelError(
-            f"the teacher {path.name} eats crops of {sides[1]} px, the recipe's network of {sides[0]} px"
-        )
-    network = build(theirs)
-    load_weights(network, checkpoint)
-    return Teacher(network, theirs, heads(config), code, float(table.get("weight", 1.0)))
-
-
-def _recipe(name: str) -> Path:
-    path = Path(name)
-    if path.suffix != ".toml":
-        path = RECIPES / f"{name}.toml"
-    if not path.is_file():
-        raise ModelError(
-            f"there is no recipe {name!r} for the teacher; name one of the package or a TOML file"
-        )
-    return path
+"""Kind of a head -> how far its raw output is from the answer."""
