@@ -30,7 +30,14 @@ TYPES = {
 }
 
 
-STEERING = {"ReduceMean": (1,), "ReduceSum": (1,), "Reshape": (1,), "Resize": (1, 2, 3), "Unsqueeze": (1,)}
+STEERING = {
+    "ReduceMean": (1,),
+    "ReduceSum": (1,),
+    "Reshape": (1,),
+    "Resize": (1, 2, 3),
+    "Slice": (1, 2, 3, 4),
+    "Unsqueeze": (1,),
+}
 """Operator -> its inputs that steer the host. Constants alone: read from the GPU they would stop the pipeline."""
 
 
@@ -173,6 +180,22 @@ def _grid_sample(attributes: Attributes) -> Operator:
     return run
 
 
+def _slice(_: Attributes) -> Operator:
+    def run(
+        x: Tensor, starts: Tensor, ends: Tensor, axes: Tensor | None = None, steps: Tensor | None = None
+    ) -> Tensor:
+        along = range(len(starts)) if axes is None else axes.tolist()
+        if steps is not None and any(step <= 0 for step in steps.tolist()):
+            raise ModelError("Slice that runs backwards is not known to the torch engine")
+        places = [slice(None)] * x.dim()
+        strides = [1] * len(starts) if steps is None else steps.tolist()
+        for axis, start, end, stride in zip(along, starts.tolist(), ends.tolist(), strides, strict=True):
+            places[axis] = slice(start, end, stride)
+        return x[tuple(places)]
+
+    return run
+
+
 def _softmax(attributes: Attributes) -> Operator:
     axis = attributes.get("axis", -1)
     return lambda x: x.softmax(axis)
@@ -225,6 +248,7 @@ OPERATORS: dict[str, Callable[[Attributes], Operator]] = {
     "DequantizeLinear": _dequantize,
     "Div": _plain(torch.div),
     "Equal": _plain(torch.eq),
+    "Exp": _plain(torch.exp),
     "Flatten": _flatten,
     "Gemm": _gemm,
     "GridSample": _grid_sample,
@@ -232,6 +256,7 @@ OPERATORS: dict[str, Callable[[Attributes], Operator]] = {
     "Identity": _plain(lambda x: x),
     "Log": _plain(torch.log),
     "MatMul": _plain(torch.matmul),
+    "Min": _plain(torch.minimum),
     "Mul": _plain(torch.mul),
     "QuantizeLinear": _quantize,
     "ReduceMean": _reduce_mean,
@@ -239,7 +264,9 @@ OPERATORS: dict[str, Callable[[Attributes], Operator]] = {
     "Relu": _plain(torch.relu),
     "Reshape": _reshape,
     "Resize": _resize,
+    "Slice": _slice,
     "Softmax": _softmax,
+    "Sqrt": _plain(torch.sqrt),
     "Sub": _plain(torch.sub),
     "Unsqueeze": _unsqueeze,
 }

@@ -9,7 +9,7 @@ import torch
 
 from vultus.decode.anchors import VALUES, anchors_per_cell, decode_values
 from vultus_models.detector.kinds import KINDS, network, spec
-from vultus_models.detector.srn import DROPPED, LITE, SelectiveDetector, Steps, _moved
+from vultus_models.detector.srn import LITE, STEEP, SURELY_EMPTY, SelectiveDetector, Steps, _moved
 from vultus_models.detector.srn_loss import selective_loss
 from vultus_models.detector.targets import EMPTY, FACE, all_anchors
 from vultus_models.train import read_recipe
@@ -95,7 +95,7 @@ def test_two_boxes_joined_are_the_second_about_the_first() -> None:
     sides, centre = once[:, 2:] - once[:, :2], (once[:, 2:] + once[:, :2]) / 2
     middle = centre + second[:, :2] * VARIANCES[0] * sides
     half = sides * np.exp(second[:, 2:] * VARIANCES[1]) / 2
-    maps = [torch.from_numpy(v.T.reshape(1, 1, 4, 50, 1).copy()) for v in (first, second)]
+    maps = [torch.from_numpy(v.T.reshape(1, 4, 50, 1).copy()) for v in (first, second)]
     joined = _moved(maps[0], maps[1], VARIANCES[1]).numpy().reshape(4, 50).T
     boxes = decode_values(np.concatenate([joined, pad], 1), anchors, VARIANCES)[0]
     np.testing.assert_allclose(boxes, np.concatenate([middle - half, middle + half], 1), rtol=1e-4, atol=1e-3)
@@ -108,15 +108,19 @@ def _srn(classify: int = 1, regress: int = 2) -> SelectiveDetector:
     return net
 
 
-def test_the_first_score_drops_anchors_only_when_it_runs_for_real() -> None:
+@pytest.mark.parametrize("above", [-4.0, -1.5, 0.0, 0.5, 3.0])
+def test_the_first_score_caps_the_second_only_when_it_runs_for_real(above: float) -> None:
     net, x = _srn(), torch.randn(1, 3, 64, 64)
-    assert net.first_score[0].bias is not None
-    torch.nn.init.constant_(net.first_score[0].bias, -20.0)  # type: ignore[arg-type]
+    first = net.first_score[0]
+    assert isinstance(first, torch.nn.Conv2d)
+    assert first.bias is not None
+    torch.nn.init.zeros_(first.weight)
+    torch.nn.init.constant_(first.bias, above + np.log(SURELY_EMPTY / (1 - SURELY_EMPTY)))
     with torch.no_grad():
         learning, running = net.train()(x)[0], net.eval()(x)[0]
-    assert (running[:, ::VALUES] == DROPPED).all()
-    assert (learning[:, ::VALUES] > DROPPED).all()
-    assert torch.equal(running[:, 1], learning[:, 1])
+    scores, capped = learning[:, ::VALUES], running[:, ::VALUES]
+    torch.testing.assert_close(capped, scores.clamp(max=STEEP * above), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(running[:, 1], learning[:, 1], rtol=1e-4, atol=1e-4)
 
 
 def _batch(side: int = 64) -> dict[str, torch.Tensor]:

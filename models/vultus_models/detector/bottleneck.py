@@ -9,6 +9,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vultus_models.detector.norm import GroupNorm
+
 __all__ = ["BottleneckTrunk", "bottleneck_trunk"]
 
 STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))
@@ -18,7 +20,7 @@ GROUPS = 32
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.GroupNorm(GROUPS, outputs)
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), GroupNorm(GROUPS, outputs)
     )
 
 

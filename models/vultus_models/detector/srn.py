@@ -12,6 +12,7 @@ here trained it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,14 +24,18 @@ from vultus.decode.anchors import LARGEST_LOG_RATIO, VALUES, anchors_per_cell
 from vultus.spec import AnchorLevel, ModelSpec
 from vultus_models.detector import network as plain
 from vultus_models.detector.bottleneck import bottleneck_trunk
+from vultus_models.detector.norm import GroupNorm
 
 __all__ = ["FULL", "LITE", "Plan", "SelectiveDetector", "Steps", "network", "plan_of", "spec"]
 
 SURELY_EMPTY = 0.01
 """First scores below this drop an anchor: the paper's 0.99 of being background."""
 
-DROPPED = -10.0
-"""The logit that a dropped anchor leaves the graph with."""
+STEEP = 4.0
+"""How steeply the first score takes the second along: their cap falls by so much a unit of the first logit.
+
+The paper drops anchors at a threshold; a slope does the same and lets no rounding turn a face into nothing.
+"""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ FULL = Plan(
 class Steps:
     """Both steps of every level, fine level first. maps: joined raw maps (B, A * 15, H, W).
 
-    logits: first scores (B, A, H, W), and boxes: first box values (B, A, 4, H, W); None where a level takes one step.
+    logits: first scores (B, A, H, W), and boxes: first box values (B, A * 4, H, W); None where a level takes one step.
     """
 
     maps: tuple[Tensor, ...]
@@ -74,7 +79,7 @@ class _Conv(nn.Sequential):
     def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> None:
         super().__init__(
             nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
-            nn.GroupNorm(_groups(outputs), outputs),
+            GroupNorm(_groups(outputs), outputs),
             nn.ReLU(inplace=True),
         )
 
@@ -89,7 +94,7 @@ class _Block(nn.Module):
         super().__init__()
         self.down = _Conv(channels, channels // 2, 1)
         self.up = nn.Conv2d(channels // 2, channels, 3, 1, 1, bias=False)
-        self.norm = nn.GroupNorm(_groups(channels), channels)
+        self.norm = GroupNorm(_groups(channels), channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(x + self.norm(self.up(self.down(x))))
@@ -174,17 +179,14 @@ class SelectiveDetector(nn.Module):
         pyramid = list(sides)
         for fine in range(len(sides) - 2, -1, -1):
             pyramid[fine] = sides[fine] + F.interpolate(pyramid[fine + 1], scale_factor=2.0, mode="nearest")
-        second = [
-            _split(head(rfe(m))) for m, rfe, head in zip(pyramid, self.enhance, self.values, strict=True)
-        ]
+        second = [head(rfe(m)) for m, rfe, head in zip(pyramid, self.enhance, self.values, strict=True)]
         coarse = len(sides) - self.plan.regress
         logits: list[Tensor | None] = [None] * len(sides)
         boxes: list[Tensor | None] = [None] * len(sides)
         for k, head in enumerate(self.first_score):
             logits[k] = head(sides[k])
         for k, head in enumerate(self.first_box, coarse):
-            raw = head(sides[k])
-            boxes[k] = raw.reshape(raw.shape[0], -1, 4, *raw.shape[2:])
+            boxes[k] = head(sides[k])
         maps = tuple(
             self._joined(values, logit, box) for values, logit, box in zip(second, logits, boxes, strict=True)
         )
@@ -195,27 +197,30 @@ class SelectiveDetector(nn.Module):
         return self.steps(x).maps
 
     def _joined(self, values: Tensor, logit: Tensor | None, box: Tensor | None) -> Tensor:
-        """Join both steps of a level (B, A, 15, H, W) into one raw map; only the second step learns from it."""
-        score, offsets, points = values[:, :, :1], values[:, :, 1:5], values[:, :, 5:]
-        if logit is not None and not self.training:
-            empty = logit.detach().sigmoid() < SURELY_EMPTY
-            score = torch.where(empty.unsqueeze(2), torch.full_like(score, DROPPED), score)
-        if box is not None:
-            offsets = _moved(box.detach(), offsets, self.plan.variances[1])
-        return torch.cat([score, offsets, points], 2).flatten(1, 2)
+        """Join both steps of a level into one raw map (B, A * 15, H, W); only the second step learns from it.
 
-
-def _split(raw: Tensor) -> Tensor:
-    return raw.reshape(raw.shape[0], -1, VALUES, *raw.shape[2:])
+        Deployed, a score is at most a half where the first step just drops the anchor, and falls steeply below.
+        """
+        parts: list[Tensor] = []
+        for anchor, first in enumerate(range(0, values.shape[1], VALUES)):
+            score, offsets = values[:, first : first + 1], values[:, first + 1 : first + 5]
+            if logit is not None and not self.training:
+                cap = STEEP * (logit[:, anchor : anchor + 1] - math.log(SURELY_EMPTY / (1 - SURELY_EMPTY)))
+                score = torch.minimum(score, cap)
+            if box is not None:
+                start = box[:, 4 * anchor : 4 * anchor + 4].detach()
+                offsets = _moved(start, offsets, self.plan.variances[1])
+            parts += [score, offsets, values[:, first + 5 : first + VALUES]]
+        return torch.cat(parts, 1)
 
 
 def _moved(first: Tensor, second: Tensor, variance: float) -> Tensor:
-    """Return the box values about the anchor of a second step that starts from the first step's box.
+    """Return the box values (B, 4, H, W) about the anchor of a second step that starts from the first step's box.
 
     The second centre moves by shares of the first box's sides, and logarithms of sides add up.
     """
-    sides = (first[:, :, 2:] * variance).clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).exp()
-    return torch.cat([first[:, :, :2] + second[:, :, :2] * sides, first[:, :, 2:] + second[:, :, 2:]], 2)
+    sides = (first[:, 2:] * variance).clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).exp()
+    return torch.cat([first[:, :2] + second[:, :2] * sides, first[:, 2:] + second[:, 2:]], 1)
 
 
 def plan_of(config: dict[str, Any]) -> Plan:

@@ -51,9 +51,10 @@ def _score_loss(logits: Tensor, state: Tensor) -> Tensor:
 
 
 def _box_loss(boxes: Tensor, batch: dict[str, Tensor], span: slice, variances: tuple[float, float]) -> Tensor:
-    """Return the distance-IoU loss of the first boxes (B, A, 4, H, W) of a level, summed over its face anchors."""
+    """Return the distance-IoU loss of the first boxes (B, A * 4, H, W) of a level, summed over its face anchors."""
     here = torch.nonzero((batch["anchor"] >= span.start) & (batch["anchor"] < span.stop)).squeeze(1)
-    flat = boxes.permute(0, 1, 3, 4, 2).flatten(1, 3)
+    batch_size, _, *sides = boxes.shape
+    flat = boxes.reshape(batch_size, -1, 4, *sides).permute(0, 1, 3, 4, 2).flatten(1, 3)
     values = flat[batch["picture"][here], batch["anchor"][here] - span.start]
     predicted = boxes_from_values(values, batch["anchors"][here], variances)
     return (1 - diou(predicted, batch["boxes"][here])[1]).sum()
