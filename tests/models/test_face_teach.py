@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,10 @@ def test_nobody_is_asked_twice(
     assert first.sets[0].tobytes() == second.sets[0].tobytes()
     ask(teachers[:1], [crops], tmp_path)
     assert caplog.text.count("asking the teachers") == 2
+    moved = replace(crops, faces=crops.faces.copy())
+    moved.faces["points"] += 1
+    ask(teachers, [moved], tmp_path)
+    assert caplog.text.count("asking the teachers") == 3
     assert not list(tmp_path.glob("*.part"))
 
 

@@ -48,10 +48,15 @@ def ask(models: Sequence[Path], sets: Sequence[Crops], cache: Path, size: int = 
         for path, engine in zip(models, engines, strict=True):
             _check(path, engine)
         fields = tuple(name for name in TAUGHT if any(_has(engine, name) for engine in engines))
-        digest = hashlib.sha256(b"".join(path.read_bytes() for path in models)).hexdigest()[:12]
-        kept = [cache / f"{source.name}.answers-{digest}.npy" for source in sets]
-        found = [_kept(path, engines, one, fields, size) for path, one in zip(kept, sets, strict=True)]
+        files = [path.read_bytes() for path in models]
+        found = [_kept(cache / _name(files, one), engines, one, fields, size) for one in sets]
     return Answers(fields, tuple(found))
+
+
+def _name(models: Sequence[bytes], source: Crops) -> str:
+    """Return the file of the answers of these networks to a set as it is cut now."""
+    digest = hashlib.sha256(b"".join([*models, source.faces.tobytes()])).hexdigest()
+    return f"{source.name}.answers-{digest[:12]}.npy"
 
 
 def _check(path: Path, engine: Engine) -> None:
@@ -71,8 +76,8 @@ def _has(engine: Engine, field: str) -> bool:
 def _kept(
     path: Path, engines: Sequence[Engine], source: Crops, fields: Sequence[str], size: int
 ) -> FaceArray:
-    if path.exists() and len(found := np.load(path)) == len(source.faces):
-        return np.asarray(found)
+    if path.exists():
+        return np.asarray(np.load(path))
     logging.getLogger(__name__).info("asking the teachers about %s", source.name)
     answers = empty_faces(len(source.faces))
     asked = np.flatnonzero(~source.faces["val"])
