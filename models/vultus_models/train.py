@@ -110,7 +110,8 @@ def _require(*packages: str) -> None:
 
 
 def _train(recipe: dict[str, Any], data: Path, run: Path, seed: int, init: Path | None) -> None:
-    from vultus_models.training.loop import fit, load_weights
+    from vultus_models.training.checkpoint import load_weights
+    from vultus_models.training.loop import fit
 
     model, task, schedule = _built(recipe, data, seed)
     if init:

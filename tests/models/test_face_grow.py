@@ -103,15 +103,15 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(
     assert all(torch.equal(value, before[key]) for key, value in larger.state_dict().items())
     torch.save({"model": net(small, 1).state_dict()}, tmp_path / "small.pt")
     with pytest.raises(ModelError, match=r"no growth from .*small\.pt: .*"):
-        grown(larger, {"grown": {"checkpoint": str(tmp_path / "small.pt")}})
+        grown(larger, {"grown": {"checkpoint": str(tmp_path / "small.pt")}}, [])
 
 
 def test_a_recipe_names_the_checkpoint_or_nothing_is_grown(tmp_path: Path) -> None:
     larger = network({"model": SMALL})
-    assert grown(larger, {}) is larger
-    with pytest.raises(ModelError, match=r"absent\.pt to grow from is not there; train its recipe first"):
-        grown(larger, {"grown": {"checkpoint": str(tmp_path / "absent.pt")}})
+    assert grown(larger, {}, []) is larger
+    with pytest.raises(ModelError, match=r"the checkpoint .*absent\.pt is not there; train its recipe first"):
+        grown(larger, {"grown": {"checkpoint": str(tmp_path / "absent.pt")}}, [])
     small = net(SMALL, 1)
     torch.save({"model": small.state_dict()}, tmp_path / "small.pt")
-    grown(larger, {"grown": {"checkpoint": str(tmp_path / "small.pt")}})
+    grown(larger, {"grown": {"checkpoint": str(tmp_path / "small.pt")}}, [])
     torch.testing.assert_close(larger.state_dict(), small.state_dict())

@@ -12,7 +12,7 @@ import torch
 from rated_faces import save_rated_faces
 from vultus_models.face.ridge import RidgeTask
 from vultus_models.face.system import build, network
-from vultus_models.training.loop import load_weights
+from vultus_models.training.checkpoint import load_weights
 
 RECIPE: dict[str, Any] = {
     "name": "tiny-ridge",

@@ -17,7 +17,8 @@ from vultus_models.face.heads import outputs_of
 from vultus_models.face.network import FaceNet
 from vultus_models.face.system import FaceTask, build, network
 from vultus_models.train import read_recipe
-from vultus_models.training.loop import fit, load_weights
+from vultus_models.training.checkpoint import load_weights
+from vultus_models.training.loop import fit
 
 RECIPE: dict[str, Any] = {
     "schedule": {"steps": 4, "batch": 8, "lr": 1e-3, "warmup": 1, "eval_every": 2, "log_every": 1},

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from vultus.errors import ModelError
-from vultus_models.training.loop import Batch, Schedule, fit, load_weights
+from vultus_models.training.checkpoint import load_weights
+from vultus_models.training.loop import Batch, Schedule, fit
 
 
 class Line:

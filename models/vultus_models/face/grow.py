@@ -6,36 +6,53 @@ start; the new channels begin at random and are read as soon as the training fin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from vultus.errors import ModelError
+from vultus_models.face.cache import Crops
+from vultus_models.face.data import plain_pictures
+from vultus_models.face.evaluation import prepared
 from vultus_models.face.network import Block, HeadedNet
+from vultus_models.face.unfold import unfold
+from vultus_models.training.checkpoint import read_checkpoint
 
 __all__ = ["grow", "grown"]
 
-HEADS = ("out.", "marks.", "turn.")
+HEADS = ("out.", "marks.", "turn.", "auxiliary.", "extra.")
+
+LOOKED_AT = 64
+"""Faces of every set that the norms of a model file are measured on."""
 
 
-def grown(network: HeadedNet, config: dict[str, Any]) -> HeadedNet:
-    """Return the network, grown from the checkpoint that the recipe's `[grown]` table names, if there is one.
+def grown(network: HeadedNet, config: dict[str, Any], sets: Sequence[Crops]) -> HeadedNet:
+    """Return the network, grown from the checkpoint or model file that the recipe's `[grown]` table names, if any.
 
-    Raises ModelError when the checkpoint is not there or is not of a smaller network of the same kind.
+    sets: what the training learns from. Raises ModelError when the file is not there or is not of a network of the same
+    kind, smaller or of the same size.
     """
     if "grown" not in config:
         return network
-    checkpoint = Path(config["grown"]["checkpoint"])
-    if not checkpoint.is_file():
-        raise ModelError(f"the checkpoint {checkpoint} to grow from is not there; train its recipe first")
-    stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    begun = Path(config["grown"]["checkpoint"])
     try:
-        grow(network, stored["model"])
+        grow(network, _weights(begun, sets))
     except ValueError as error:
-        raise ModelError(f"no growth from {checkpoint}: {error}") from error
+        raise ModelError(f"no growth from {begun}: {error}") from error
     return network
+
+
+def _weights(file: Path, sets: Sequence[Crops]) -> dict[str, Tensor]:
+    if file.suffix != ".onnx":
+        weights: dict[str, Tensor] = read_checkpoint(file)["model"]
+        return weights
+    seen = [plain_pictures(one, np.flatnonzero(~one.faces["val"])[:LOOKED_AT]) for one in sets]
+    crops = prepared(torch.from_numpy(np.concatenate(seen)))
+    return unfold(file, crops.contiguous().numpy())
 
 
 @torch.no_grad()

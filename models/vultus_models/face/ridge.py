@@ -20,7 +20,8 @@ from vultus_models.face.evaluation import prepared
 from vultus_models.face.network import FaceNet, embedded
 from vultus_models.face.regression import Ridge, bayesian_ridge, write_into
 from vultus_models.face.task import FaceTask
-from vultus_models.training.loop import Schedule, load_weights
+from vultus_models.training.checkpoint import load_weights
+from vultus_models.training.loop import Schedule
 from vultus_models.training.report import Reporter
 
 __all__ = ["RidgeTask", "embeddings"]

@@ -32,18 +32,19 @@ def build(config: dict[str, Any], data: Path, seed: int) -> tuple[HeadedNet, Fac
 
     The recipe's `[data]` table: `cache`, a folder that is filled at the first use; `shares`, how often each set is
     drawn from; `teachers = false` aligns by the labels alone; else `weights` is the folder of the teachers' weights.
-    A `[teacher]` table names networks to distil, a `[grown]` table the checkpoint of a smaller one to begin with; a
+    A `[teacher]` table names networks to distil, a `[grown]` table the checkpoint or model file of one to begin with; a
     `[quality]` table has that head solved at the end, from `faces` of every set. Raises ModelError when a
     checkpoint or a teacher is not there or does not fit, ValueError for a network that there is not.
     """
     schedule = Schedule(**config["schedule"])
     torch.manual_seed(seed)
-    student = grown(network(config), config)
+    student = network(config)
     table = config["data"]
     labelled = table.get("teachers", True)
     weights = Path(table.get("weights", data.parent / "weights")) if labelled else None
     cache = Path(table["cache"])
     sets = build_missing(data, cache, sets_of(config), weights)
+    grown(student, config, sets)
     answers = answers_of(config, sets, cache)
     cv2.setNumThreads(schedule.threads)
     sampler = Sampler(

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from vultus.onnxfile import spec_from_onnx
 from vultus.spec import ModelSpec
 from vultus_models.data.sets import open_set, set_names
+from vultus_models.training.checkpoint import read_checkpoint
 
 __all__ = ["macs_of", "parameters_of", "run_card"]
 
@@ -34,7 +35,7 @@ def run_card(config: Path, system: Any, recipe: Record, data: Path, run: Path, m
     system: the module of the recipe's system; model: the file that `run/best.pt` was exported to.
     """
     spec, log = spec_from_onnx(model), _log(run)
-    step = int(torch.load(run / "best.pt", map_location="cpu", weights_only=True)["step"])
+    step = int(read_checkpoint(run / "best.pt")["step"])
     parts = (
         f"# {spec.name}\n\n{spec.description.rstrip('.')}.\n\n{WARNING}",
         _table(("", ""), _facts(spec, system, recipe, run, model, step, log)),

@@ -8,7 +8,6 @@ also across an interruption, because batch k of a run is drawn from the seed (se
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,9 +20,10 @@ from torch import Tensor, nn
 
 from vultus.errors import ModelError
 from vultus_models.training.ahead import made_ahead
+from vultus_models.training.checkpoint import fitting, load_weights, read_checkpoint, write_checkpoint
 from vultus_models.training.report import Reporter
 
-__all__ = ["Batch", "Schedule", "Task", "fit", "load_weights"]
+__all__ = ["Batch", "Schedule", "Task", "fit"]
 
 Batch = dict[str, Tensor]
 
@@ -125,7 +125,7 @@ def _complete(
     on_report: Callable[[dict[str, Any]], None] | None,
 ) -> None:
     """Let the task finish the best weights, once; raises ModelError when it cannot."""
-    stored = torch.load(run / "best.pt", map_location="cpu", weights_only=True)
+    stored = read_checkpoint(run / "best.pt")
     if stored.get("complete"):
         return
     try:
@@ -135,25 +135,7 @@ def _complete(
     if figures:
         with Reporter(run, schedule.steps, stored["step"], on_report) as reporter:
             reporter.completion(stored["step"], figures)
-    _write({**stored, "model": model.state_dict(), "complete": True}, run / "best.pt")
-
-
-def load_weights(model: nn.Module, checkpoint: Path) -> None:
-    """Load the released (averaged) weights of a checkpoint into a model; raises ModelError unless they fit."""
-    stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    with _fitting(checkpoint):
-        model.load_state_dict(stored["model"])
-
-
-@contextmanager
-def _fitting(checkpoint: Path) -> Iterator[None]:
-    try:
-        yield
-    except (RuntimeError, ValueError) as error:
-        raise ModelError(
-            f"{checkpoint} does not fit the network of this recipe; use the recipe that it was trained with, or "
-            f"another folder for the run. {error}"
-        ) from error
+    write_checkpoint({**stored, "model": model.state_dict(), "complete": True}, run / "best.pt")
 
 
 def _start(model: nn.Module, schedule: Schedule) -> _State:
@@ -171,8 +153,8 @@ def _start(model: nn.Module, schedule: Schedule) -> _State:
 def _resume(state: _State, run: Path) -> None:
     if not (run / "last.pt").exists():
         return
-    stored = torch.load(run / "last.pt", map_location="cpu", weights_only=True)
-    with _fitting(run / "last.pt"):
+    stored = read_checkpoint(run / "last.pt")
+    with fitting(run / "last.pt"):
         state.model.load_state_dict(stored["trained"])
         state.averaged.load_state_dict(stored["model"])
         state.optimiser.load_state_dict(stored["optimiser"])
@@ -189,14 +171,7 @@ def _save(state: _State, run: Path) -> None:
         "trained": state.model.state_dict(),
         "optimiser": state.optimiser.state_dict(),
     }
-    _write(stored, run / "last.pt")
-
-
-def _write(stored: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    torch.save(stored, temporary)
-    os.replace(temporary, path)
+    write_checkpoint(stored, run / "last.pt")
 
 
 def _train(state: _State, task: Task, schedule: Schedule, run: Path, seed: int, reporter: Reporter) -> None:
@@ -262,7 +237,9 @@ def _evaluate(state: _State, task: Task, run: Path, reporter: Reporter) -> None:
     score, better = measured["score"], measured["score"] > state.best
     reporter.evaluation(state.step, measured, better)
     if better:
-        _write({"model": state.averaged.state_dict(), "step": state.step, "best": score}, run / "best.pt")
+        write_checkpoint(
+            {"model": state.averaged.state_dict(), "step": state.step, "best": score}, run / "best.pt"
+        )
     # Only now: what is interrupted before is evaluated again.
     state.best, state.judged = max(state.best, score), state.step
     _save(state, run)
