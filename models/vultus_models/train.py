@@ -1,7 +1,7 @@
 """Train one system from its recipe: `python -m vultus_models.train CONFIG --data DIR --seed S`.
 
 The run goes into runs/CONFIG unless `--run` names another folder, and ends there with the model file and its card.
-`--init CHECKPOINT` starts a new run from the weights of another one: a second stage, or new data.
+`--init FILE` starts a new run from the weights of another one or of a released model: a second stage, or new data.
 """
 
 from __future__ import annotations
@@ -68,7 +68,11 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 1,
     init: Annotated[
         Path | None,
-        typer.Option(help="Checkpoint whose weights a new run starts from.", exists=True, dir_okay=False),
+        typer.Option(
+            help="Checkpoint, or model file in FP32, whose weights a new run starts from.",
+            exists=True,
+            dir_okay=False,
+        ),
     ] = None,
 ) -> None:
     """Train a system from its recipe, or go on with an interrupted run; then export it and write its card.
@@ -110,12 +114,12 @@ def _require(*packages: str) -> None:
 
 
 def _train(recipe: dict[str, Any], data: Path, run: Path, seed: int, init: Path | None) -> None:
-    from vultus_models.training.checkpoint import load_weights
+    from vultus_models.training.begin import begin
     from vultus_models.training.loop import fit
 
     model, task, schedule = _built(recipe, data, seed)
     if init:
-        load_weights(model, init)
+        begin(model, init, task, schedule, seed)
     if not hasattr(task, "fit"):
         fit(model, task, schedule, run, seed)
         return

@@ -32,6 +32,9 @@ class Line:
         x = torch.from_numpy(rng.uniform(-1, 1, (size, 1)).astype(np.float32))
         return {"x": x, "y": 2 * x + 1}
 
+    def pictures(self, batch: Batch) -> Tensor:
+        return batch["x"]
+
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         self.seen += 1
         if self.stop_at is not None and self.seen > self.stop_at:

@@ -134,9 +134,13 @@ class DetectorTask:
         }
         return {key: torch.from_numpy(value) for key, value in arrays.items()}
 
+    def pictures(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return the network input of a batch."""
+        return _normalised(batch["pixels"])
+
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of a batch and its parts."""
-        pixels, variances = _normalised(batch["pixels"]), self.detector.variances
+        pixels, variances = self.pictures(batch), self.detector.variances
         if isinstance(model, SelectiveDetector):
             steps = model.steps(pixels)
             with torch.autocast("cpu", enabled=False):

@@ -7,10 +7,12 @@ start; the new channels begin at random and are read as soon as the training fin
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -19,12 +21,13 @@ from vultus_models.face.cache import Crops
 from vultus_models.face.data import plain_pictures
 from vultus_models.face.evaluation import prepared
 from vultus_models.face.network import Block, HeadedNet
-from vultus_models.face.unfold import unfold
-from vultus_models.training.checkpoint import read_checkpoint
+from vultus_models.training.begin import weights_of
 
 __all__ = ["grow", "grown"]
 
-HEADS = ("out.", "marks.", "turn.", "auxiliary.", "extra.")
+Floats = npt.NDArray[np.float32]
+
+HEADS = ("out.", "marks.", "turn.", *HeadedNet.training_only)
 
 LOOKED_AT = 64
 """Faces of every set that the norms of a model file are measured on."""
@@ -40,19 +43,15 @@ def grown(network: HeadedNet, config: dict[str, Any], sets: Sequence[Crops]) -> 
         return network
     begun = Path(config["grown"]["checkpoint"])
     try:
-        grow(network, _weights(begun, sets))
+        grow(network, weights_of(begun, network, partial(_pictures, sets)))
     except ValueError as error:
         raise ModelError(f"no growth from {begun}: {error}") from error
     return network
 
 
-def _weights(file: Path, sets: Sequence[Crops]) -> dict[str, Tensor]:
-    if file.suffix != ".onnx":
-        weights: dict[str, Tensor] = read_checkpoint(file)["model"]
-        return weights
+def _pictures(sets: Sequence[Crops]) -> Floats:
     seen = [plain_pictures(one, np.flatnonzero(~one.faces["val"])[:LOOKED_AT]) for one in sets]
-    crops = prepared(torch.from_numpy(np.concatenate(seen)))
-    return unfold(file, crops.contiguous().numpy())
+    return prepared(torch.from_numpy(np.concatenate(seen))).contiguous().numpy()
 
 
 @torch.no_grad()

@@ -57,6 +57,8 @@ class HeadedNet(nn.Module, ABC):
     """
 
     heads: tuple[Head, ...]
+    training_only = ("auxiliary.", "extra.", "balance.")
+    """How the names of weights begin that no model file has."""
 
     def __init__(self) -> None:
         super().__init__()

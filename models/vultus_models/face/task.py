@@ -42,11 +42,15 @@ class FaceTask:
         """Draw one augmented batch."""
         return self._sampler.batch(rng, size)
 
+    def pictures(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return the network input of a batch."""
+        return prepared(batch["image"])
+
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Return the weighted sum of the heads' losses and each of them unweighted; `taught.HEAD` is the answers'."""
         if not isinstance(model, HeadedNet):
             raise TypeError(f"the face task trains a FaceNet, not a {type(model).__name__}")
-        out = model.raw(prepared(batch["image"]))
+        out = model.raw(self.pictures(batch))
         found = losses(out, batch, self._learnt, self._rate, self._hidden)
         total = self._sum(found, model.balance)
         if taught := self._lessons.losses(out, batch):

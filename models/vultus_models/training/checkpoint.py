@@ -24,16 +24,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except (EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        raise ModelError(f"{path} is not a checkpoint of a run, or it is damaged{_instead(path)}") from error
+        raise ModelError(f"{path} is not a checkpoint of a run, or it is damaged") from error
     if not isinstance(stored, dict) or "model" not in stored:
         raise ModelError(f"{path} holds no weights of a run; give best.pt or last.pt of one")
     return stored
-
-
-def _instead(path: Path) -> str:
-    if path.suffix != ".onnx":
-        return ""
-    return "; a model file is what `checkpoint` in a face recipe's table [grown] may name"
 
 
 def write_checkpoint(stored: dict[str, Any], path: Path) -> None:

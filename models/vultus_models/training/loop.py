@@ -55,6 +55,9 @@ class Task(Protocol):
     def batch(self, rng: np.random.Generator, size: int) -> Batch:
         """Draw one training batch; called in a thread of its own."""
 
+    def pictures(self, batch: Batch) -> Tensor:
+        """Return the network input (n, 3, height, width) of a batch."""
+
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """Return the loss to minimise and its parts for the log; runs under autocast when asked for."""
 
