@@ -109,6 +109,16 @@ def test_an_interrupted_run_went_on_where_it_was(trained: Path) -> None:
     assert {start["seed"] for start in starts} == {7}
 
 
+def test_a_new_run_goes_on_from_the_model_file(run: Path, trained: Path) -> None:
+    onward = trained / "runs" / f"{run.name}-onward"
+    begun = ["--run", str(onward), "--init", str(run / f"{run.name}.onnx")]
+    stopped(trained, onward, *training(run.name), *begun)
+    scratch, further = (
+        next(line["loss"] for line in log_of(one) if line["kind"] == "train") for one in (run, onward)
+    )
+    assert further < 0.8 * scratch
+
+
 def test_log_events_checkpoint_and_card_tell_of_one_step(run: Path) -> None:
     best, steps = best_of(run), read_recipe(RECIPES / f"{run.name}.toml")["schedule"]["steps"]
     stored = torch.load(run / "best.pt", weights_only=True)
