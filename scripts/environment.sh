@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the other scripts: `environment EXTRAS` makes .venv when absent and installs vultus with EXTRAS into
 # it. A stamp of what was installed makes a second call free.
 set -euo pipefail

@@ -6,6 +6,7 @@ mkdir -p "$1"
 cd "$1"
 suite=trixie keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 if ! apt-get download libonnxruntime-dev 2>/dev/null; then
+    # shellcheck disable=SC2016 # apt-get puts these in itself
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | head -n 1)
     [ -n "$mirror" ] || { echo "apt knows no Debian mirror: run apt-get update first" >&2; exit 1; }
     mkdir -p lists/partial cache/archives/partial

