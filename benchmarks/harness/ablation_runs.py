@@ -6,13 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import torch
-
 from harness.ablation_plans import Trained
 from vultus.errors import ModelError
 from vultus_export.build import export_module
 from vultus_export.subjects import from_recipe
 from vultus_models.train import read_recipe
+from vultus_models.training.checkpoint import read_checkpoint
 
 __all__ = ["exported", "finish", "steps_done", "steps_of"]
 
@@ -26,7 +25,7 @@ def steps_done(run: Path) -> int:
     """Return how many steps a run has behind it, 0 where there is none."""
     if not (run / "last.pt").is_file():
         return 0
-    return int(torch.load(run / "last.pt", map_location="cpu", weights_only=True)["step"])
+    return int(read_checkpoint(run / "last.pt")["step"])
 
 
 def finish(trained: Trained, data: Path, runs: Path, seed: int) -> Path:
