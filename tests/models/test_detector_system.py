@@ -104,14 +104,14 @@ def test_pictures_held_back_are_never_drawn(data: Path) -> None:
     assert not any(held_back("celeba", file) for file in crowds.files)
 
 
-def task_of(data: Path) -> DetectorTask:
+def task_of(data: Path, deployed: float = 0.0) -> DetectorTask:
     crowds = open_pictures(data, "crowds", data / "cache", data / "teacher.pth")
     truth = crowds.labels(0).boxes
     single = np.array(list(POINTS.values()), np.float64)
     validation = Validation(
         ((crowds.picture(0), truth),), ((crowds.picture(1), single),), (crowds.picture(2),)
     )
-    return DetectorTask(Sources.of([crowds], {"crowds": 1.0}), validation, spec({}))
+    return DetectorTask(Sources.of([crowds], {"crowds": 1.0}), validation, spec({}), deployed)
 
 
 def test_batches_hold_equal_pixels_and_repeat_by_seed(data: Path) -> None:
@@ -128,11 +128,19 @@ def test_batches_hold_equal_pixels_and_repeat_by_seed(data: Path) -> None:
     assert shapes == {(5, 256), (2, 416)}
 
 
+@pytest.mark.parametrize(("deployed", "expected"), [(0.0, 0), (1.0, 40)])
+def test_pictures_as_deployed_end_in_the_mean_colour(data: Path, deployed: float, expected: int) -> None:
+    task = task_of(data, deployed)
+    pictures = [task.example(np.random.default_rng(seed), 416)[0] for seed in range(40)]
+    assert sum(bool((picture[-80:] == 128).all()) for picture in pictures) == expected
+
+
 def test_a_recipe_builds_trains_and_evaluates(data: Path) -> None:
     recipe = {
         "data": {
             "teacher": "teacher.pth",
             "cache": str(data / "cache"),
+            "deployed": 0.5,
             "shares": dict.fromkeys(("mtfl", "landmarks68", "mebeauty", "utkface", "video68"), 0.0),
         },
         "schedule": {"steps": 2, "batch": 2, "lr": 1e-3, "log_every": 1, "eval_every": 2},

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from vultus_models.detector.labels import Labels
 from vultus_models.teachers.fuse import mirrored_points
 
-__all__ = ["Canvas", "Draw", "compose", "cut", "joined"]
+__all__ = ["Canvas", "Draw", "compose", "cut", "focus_of", "joined", "mirrored", "window_of"]
 
 Pixels = npt.NDArray[np.uint8]
 Array = npt.NDArray[np.float64]
@@ -77,11 +77,11 @@ def _tile(rng: np.random.Generator, draw: Draw, width: int, height: int) -> Canv
         if cover <= MOST_ENLARGED:
             break
     scale = max(cover, _wanted_scale(rng, labels, max(width, height)))
-    focus = _focus(rng, labels, pixels.shape)
-    window = _window(rng, pixels.shape, focus, (width / scale, height / scale))
+    focus = focus_of(rng, labels, pixels.shape)
+    window = window_of(rng, pixels.shape, focus, (width / scale, height / scale))
     degrees = rng.uniform(-MOST_DEGREES, MOST_DEGREES) if rng.random() < ROTATED_SHARE else 0.0
     canvas = cut(rng, pixels, labels, window, (width, height), degrees)
-    return _mirrored(canvas) if rng.random() < 0.5 else canvas
+    return mirrored(canvas) if rng.random() < 0.5 else canvas
 
 
 def _wanted_scale(rng: np.random.Generator, labels: Labels, side: int) -> float:
@@ -95,7 +95,7 @@ def _wanted_scale(rng: np.random.Generator, labels: Labels, side: int) -> float:
     return float(min(wanted / size, MOST_ENLARGED))
 
 
-def _focus(rng: np.random.Generator, labels: Labels, shape: tuple[int, ...]) -> tuple[float, float]:
+def focus_of(rng: np.random.Generator, labels: Labels, shape: tuple[int, ...]) -> tuple[float, float]:
     """Return the place that the tile shows: a face, or anywhere."""
     faces = labels.boxes[labels.sure]
     if len(faces) and rng.random() < 0.9:
@@ -104,7 +104,7 @@ def _focus(rng: np.random.Generator, labels: Labels, shape: tuple[int, ...]) -> 
     return float(rng.uniform(0, shape[1])), float(rng.uniform(0, shape[0]))
 
 
-def _window(
+def window_of(
     rng: np.random.Generator,
     shape: tuple[int, ...],
     focus: tuple[float, float],
@@ -169,7 +169,8 @@ def _mapped(labels: Labels, affine: Array, size: tuple[int, int]) -> Labels:
     return Labels(boxes[keep], points[keep], sure[keep])
 
 
-def _mirrored(canvas: Canvas) -> Canvas:
+def mirrored(canvas: Canvas) -> Canvas:
+    """Return the picture and its labels seen in a mirror."""
     width = canvas.pixels.shape[1]
     boxes = canvas.labels.boxes[:, [2, 1, 0, 3]]
     boxes[:, [0, 2]] = width - 1 - boxes[:, [0, 2]]

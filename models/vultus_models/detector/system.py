@@ -18,6 +18,7 @@ from vultus.spec import ModelSpec
 from vultus_models.data.sets import Row, open_set
 from vultus_models.detector.augment import disturb, paste_small, wear_masks
 from vultus_models.detector.cache import Pictures, open_pictures
+from vultus_models.detector.deployed import as_deployed, padded
 from vultus_models.detector.evaluate import average_precision, detect_with, judged, point_error, recall_at
 from vultus_models.detector.kinds import network, spec
 from vultus_models.detector.labels import Labels, true_boxes, true_points
@@ -97,10 +98,16 @@ class Validation:
 
 
 class DetectorTask:
-    """Batches of mosaics, the detector's loss and its validation."""
+    """Batches of mosaics and of pictures as deployed, the detector's loss and its validation.
 
-    def __init__(self, sources: Sources, validation: Validation, model_spec: ModelSpec) -> None:
+    deployed: the share of training pictures that are shown as the runtime shows them, instead of in mosaics.
+    """
+
+    def __init__(
+        self, sources: Sources, validation: Validation, model_spec: ModelSpec, deployed: float = 0.0
+    ) -> None:
         assert model_spec.detector is not None
+        self.deployed = deployed
         self.sources, self.validation, self.spec = sources, validation, model_spec
         self.detector = model_spec.detector
         multiple = model_spec.input.multiple
@@ -108,6 +115,9 @@ class DetectorTask:
 
     def example(self, rng: np.random.Generator, side: int) -> tuple[Pixels, Labels]:
         """Make one training picture."""
+        if self.deployed and rng.random() < self.deployed:
+            canvas = wear_masks(rng, as_deployed(rng, self.sources.draw, side, self.spec.input))
+            return padded(disturb(rng, canvas.pixels), side, self.spec.input), canvas.labels
         canvas = wear_masks(rng, compose(rng, self.sources.draw, side))
         if rng.random() < PASTE_SHARE:
             canvas = paste_small(rng, canvas, self.sources.draw, 5)
@@ -215,12 +225,13 @@ def build(config: dict[str, Any], data: Path, seed: int) -> tuple[nn.Module, Det
 
     The recipe's `[data]` table: `teacher`, the RetinaFace state dict from the folder `data`, without which the sets'
     own boxes and points are all there is; `cache`, a folder that is filled at the first use; `shares`, how often a
-    tile comes from each set.
+    tile comes from each set; `deployed`, the share of pictures that are shown as the runtime shows them.
     """
     torch.manual_seed(seed)
     cv2.setNumThreads(1)  # batches are made in one thread beside the training; a pool would fight it
     table, shares = config["data"], _shares(config)
     teacher = data / table["teacher"] if "teacher" in table else None
     sets = [open_pictures(data, name, Path(table["cache"]), teacher) for name in shares]
-    task = DetectorTask(Sources.of(sets, shares), _validation(data), spec(config))
+    deployed = float(table.get("deployed", 0.0))
+    task = DetectorTask(Sources.of(sets, shares), _validation(data), spec(config), deployed)
     return network(config), task, Schedule(**config["schedule"])
