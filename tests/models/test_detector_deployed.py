@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -67,7 +69,7 @@ def test_a_face_keeps_its_box_and_its_points(seed: int) -> None:
     [("BGR", (128.0, 128.0, 128.0), [128] * 3), ("RGB", (10.0, 20.0, 30.4), [30, 20, 10])],
 )
 def test_the_rest_of_the_square_is_what_the_network_takes_for_nothing(
-    channels: str, mean: tuple[float, float, float], expected: list[int]
+    channels: Literal["BGR", "RGB"], mean: tuple[float, float, float], expected: list[int]
 ) -> None:
     bare = InputSpec("image", 640, 480, channels, mean, (1.0, 1.0, 1.0), multiple=32)
     whole = padded(np.full((5, 7, 3), 200, np.uint8), 12, bare)
