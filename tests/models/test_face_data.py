@@ -15,7 +15,7 @@ from vultus.preprocess import crops
 from vultus_models.data.sets import open_set
 from vultus_models.face.augment import Jitter, jittered_affines, mirrored
 from vultus_models.face.cache import CROP, FACES, MARGIN, SIDE, Crops, build_set, open_crops, points_for
-from vultus_models.face.data import Sampler, plain_batches, weights_of
+from vultus_models.face.data import Sampler, plain_batches, plain_pictures, weights_of
 from vultus_models.face.evaluation import prepared, val_indices
 from vultus_models.face.heads import spec
 from vultus_models.face.labels import five_from_68, held_out, label_of, true_points
@@ -107,6 +107,16 @@ def test_a_seed_gives_one_batch(cached: tuple[Path, Path]) -> None:
     one, two, other = (sampler.batch(np.random.default_rng(seed), 8) for seed in (5, 5, 6))
     assert all(torch.equal(one[name].nan_to_num(), two[name].nan_to_num()) for name in one)
     assert not torch.equal(one["image"], other["image"])
+
+
+@pytest.mark.parametrize(("sound", "expected"), [(0.0, 0), (1.0, 24)])
+def test_sound_pictures_keep_their_pixels(cached: tuple[Path, Path], sound: float, expected: int) -> None:
+    stored = open_crops(cached[1], "mtfl")
+    still = Jitter(untouched=1.0, sound=sound)
+    batch = Sampler([stored], [1.0], SCENES, still).batch(np.random.default_rng(2), 24)["image"].numpy()
+    plain = plain_pictures(stored, np.arange(len(stored.faces)))
+    every = np.concatenate([plain, plain[:, :, ::-1]])
+    assert sum(any(np.array_equal(one, crop) for crop in every) for one in batch) == expected
 
 
 def test_faces_kept_for_validation_are_never_drawn(cached: tuple[Path, Path]) -> None:

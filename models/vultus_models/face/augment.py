@@ -40,13 +40,17 @@ FLIP_5 = np.array([1, 0, 2, 4, 3])
 
 @dataclass(frozen=True)
 class Jitter:
-    """How far alignments stray: rotation in degrees, scale and shift as shares, points as share of the side."""
+    """How far alignments stray: rotation in degrees, scale and shift as shares, points as share of the side.
+
+    untouched: share of faces whose alignment stays as it is. sound: share of those whose pixels do.
+    """
 
     rotation: float = 15.0
     scale: float = 0.12
     shift: float = 0.05
     points: float = 0.012
     untouched: float = 0.15
+    sound: float = 0.0
 
 
 def jittered_affines(points: Array, five: Array, jitter: Jitter, rng: Rng) -> Array:

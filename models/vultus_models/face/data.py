@@ -80,7 +80,10 @@ class Sampler:
                 said[place] = self._answers.sets[w][k]
             targets |= _lessons(self._answers.fields, said, affines, flip)
         affines = np.where(flip[:, None, None], mirrored(affines), affines)
-        images = [self._picture(source, k, one, rng) for (source, k), one in zip(drawn, affines, strict=True)]
+        images = [
+            self._picture(source, k, one, rng, self._jitter.sound)
+            for (source, k), one in zip(drawn, affines, strict=True)
+        ]
         return _tensors(np.stack(images), targets)
 
     @property
@@ -104,13 +107,15 @@ class Sampler:
         return jittered_affines(points, five, self._jitter, rng)
 
     def _picture(
-        self, source: Crops, index: int, affine: npt.NDArray[np.float64], rng: Rng
+        self, source: Crops, index: int, affine: npt.NDArray[np.float64], rng: Rng, sound: float = 0.0
     ) -> npt.NDArray[np.uint8]:
         border = (128, 128, 128)
         picture = source.pictures[index]
         crop = cv2.warpAffine(
             picture, affine, (CROP, CROP), borderMode=cv2.BORDER_CONSTANT, borderValue=border
         )
+        if sound and rng.random() < sound:
+            return np.asarray(crop, np.uint8)
         return worn(framed(np.asarray(crop, np.uint8), self._scenes, rng), rng)
 
 
