@@ -23,6 +23,7 @@ from vultus_models.teachers.retinaface import Candidates, RetinaFace, candidates
 from vultus_models.training.loop import fit
 
 CROWD = "10 12 40 50 mask;60 20 90 60 no_mask"
+NO_TILES = dict.fromkeys(("mtfl", "landmarks68", "mebeauty", "utkface", "video68"), 0.0)
 POINTS = {"leye": (20, 22), "reye": (34, 22), "nose": (27, 30), "lmouth": (22, 38), "rmouth": (32, 38)}
 
 
@@ -135,13 +136,28 @@ def test_pictures_as_deployed_end_in_the_mean_colour(data: Path, deployed: float
     assert sum(bool((picture[-80:] == 128).all()) for picture in pictures) == expected
 
 
+@pytest.mark.parametrize("share", [-0.1, 70.0, float("nan")])
+def test_a_recipe_with_no_share_of_pictures_as_deployed_is_refused(data: Path, share: float) -> None:
+    recipe = {
+        "data": {
+            "teacher": "teacher.pth",
+            "cache": str(data / "cache"),
+            "deployed": share,
+            "shares": NO_TILES,
+        },
+        "schedule": {"steps": 2, "batch": 2, "lr": 1e-3},
+    }
+    with pytest.raises(ValueError, match=r"deployed = \S+ is no share of the training pictures; give 0 to 1"):
+        build(recipe, data, 3)
+
+
 def test_a_recipe_builds_trains_and_evaluates(data: Path) -> None:
     recipe = {
         "data": {
             "teacher": "teacher.pth",
             "cache": str(data / "cache"),
             "deployed": 0.5,
-            "shares": dict.fromkeys(("mtfl", "landmarks68", "mebeauty", "utkface", "video68"), 0.0),
+            "shares": NO_TILES,
         },
         "schedule": {"steps": 2, "batch": 2, "lr": 1e-3, "log_every": 1, "eval_every": 2},
     }

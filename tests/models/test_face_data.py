@@ -119,6 +119,12 @@ def test_sound_pictures_keep_their_pixels(cached: tuple[Path, Path], sound: floa
     assert sum(any(np.array_equal(one, crop) for crop in every) for one in batch) == expected
 
 
+@pytest.mark.parametrize(("name", "share"), [("sound", 60.0), ("untouched", -0.1), ("sound", float("nan"))])
+def test_what_is_no_share_is_refused(name: str, share: float) -> None:
+    with pytest.raises(ValueError, match=rf"{name} = \S+ is no share of the faces; give 0 to 1"):
+        Jitter(**{name: share})
+
+
 def test_faces_kept_for_validation_are_never_drawn(cached: tuple[Path, Path]) -> None:
     stored = open_crops(cached[1], "landmarks68")
     kept = stored.faces["val"]

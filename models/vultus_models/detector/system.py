@@ -226,6 +226,7 @@ def build(config: dict[str, Any], data: Path, seed: int) -> tuple[nn.Module, Det
     The recipe's `[data]` table: `teacher`, the RetinaFace state dict from the folder `data`, without which the sets'
     own boxes and points are all there is; `cache`, a folder that is filled at the first use; `shares`, how often a
     tile comes from each set; `deployed`, the share of pictures that are shown as the runtime shows them.
+    Raises ValueError where that is no share.
     """
     torch.manual_seed(seed)
     cv2.setNumThreads(1)  # batches are made in one thread beside the training; a pool would fight it
@@ -233,5 +234,7 @@ def build(config: dict[str, Any], data: Path, seed: int) -> tuple[nn.Module, Det
     teacher = data / table["teacher"] if "teacher" in table else None
     sets = [open_pictures(data, name, Path(table["cache"]), teacher) for name in shares]
     deployed = float(table.get("deployed", 0.0))
+    if not 0 <= deployed <= 1:
+        raise ValueError(f"deployed = {deployed:g} is no share of the training pictures; give 0 to 1")
     task = DetectorTask(Sources.of(sets, shares), _validation(data), spec(config), deployed)
     return network(config), task, Schedule(**config["schedule"])

@@ -42,7 +42,8 @@ FLIP_5 = np.array([1, 0, 2, 4, 3])
 class Jitter:
     """How far alignments stray: rotation in degrees, scale and shift as shares, points as share of the side.
 
-    untouched: share of faces whose alignment stays as it is. sound: share of those whose pixels do.
+    untouched: share of faces whose alignment stays as it is. sound: share of faces whose pixels do. Raises ValueError
+    where they are no shares.
     """
 
     rotation: float = 15.0
@@ -51,6 +52,11 @@ class Jitter:
     points: float = 0.012
     untouched: float = 0.15
     sound: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("untouched", "sound"):
+            if not 0 <= (share := getattr(self, name)) <= 1:
+                raise ValueError(f"{name} = {share:g} is no share of the faces; give 0 to 1")
 
 
 def jittered_affines(points: Array, five: Array, jitter: Jitter, rng: Rng) -> Array:
