@@ -145,6 +145,22 @@ def test_rare_classes_are_drawn_more_often() -> None:
     assert gain[-1] == pytest.approx(3 * gain[0])
 
 
+def test_only_the_evened_labels_count() -> None:
+    faces = np.zeros(100, FACES)
+    faces["labels"]["age"] = [30] * 90 + [2] * 10
+    faces["labels"]["ethnicity"] = [0] * 50 + [1] * 50
+    many = Crops("utkface", np.zeros((100, 1, 1, 3), np.uint8), faces, np.zeros((100, 3), np.float32))
+    for evened, ratio in (((), 1), (("age",), 3), (("ethnicity", "expression", "profile"), 1)):
+        gain = np.diff(weights_of(many, evened), prepend=0.0)
+        assert gain[-1] == pytest.approx(ratio * gain[0])
+
+
+def test_an_unknown_evened_label_is_refused() -> None:
+    empty = Crops("mtfl", np.zeros((1, 1, 1, 3), np.uint8), np.zeros(1, FACES), np.zeros((1, 3), np.float32))
+    with pytest.raises(ValueError, match="not evened by 'height'; name some of age, ethnicity"):
+        Sampler([empty], [1.0], SCENES, evened=["height"])
+
+
 def test_pose_turns_with_the_crop_and_its_mirror(cached: tuple[Path, Path]) -> None:
     stored = open_crops(cached[1], "mtfl")
     posed = Crops("mtfl", stored.pictures, stored.faces, np.tile(np.array([30, 10, 0], np.float32), (40, 1)))

@@ -18,7 +18,10 @@ from vultus_models.face.cache import CROP, FACES, MARGIN, Crops
 from vultus_models.face.labels import LABELS
 from vultus_models.face.surroundings import framed
 
-__all__ = ["Answers", "Sampler", "plain_affines", "plain_batches", "plain_pictures", "weights_of"]
+__all__ = ["EVENED", "Answers", "Sampler", "plain_affines", "plain_batches", "plain_pictures", "weights_of"]
+
+EVENED = ("age", "ethnicity", "expression", "profile")
+"""Labels whose rare values training meets more often than the sets hold them."""
 
 Targets = dict[str, npt.NDArray[np.generic]]
 Rng = np.random.Generator
@@ -39,7 +42,7 @@ class Answers:
 class Sampler:
     """Draws augmented crops: first a set by its share, then a face by its weight in the set.
 
-    answers: of trained networks, that come with the labels.
+    answers: of trained networks, that come with the labels. evened: what the weights are made of.
     """
 
     def __init__(
@@ -49,12 +52,13 @@ class Sampler:
         scenes: npt.NDArray[np.uint8],
         jitter: Jitter | None = None,
         answers: Answers | None = None,
+        evened: Sequence[str] = EVENED,
     ) -> None:
         self._scenes, self._answers = scenes, answers
         self._sets = list(sets)
         self._shares = np.asarray(shares, np.float64) / np.sum(shares)
         self._jitter = jitter or Jitter()
-        self._weights = [weights_of(one) for one in self._sets]
+        self._weights = [weights_of(one, evened) for one in self._sets]
 
     def batch(self, rng: Rng, size: int) -> dict[str, Tensor]:
         """Return `size` augmented crops (n, CROP, CROP, 3) uint8 BGR under "image" and their targets.
@@ -139,20 +143,28 @@ def plain_affines(count: int) -> npt.NDArray[np.float64]:
     return np.tile(np.array([[1.0, 0.0, -MARGIN], [0.0, 1.0, -MARGIN]]), (count, 1, 1))
 
 
-def weights_of(source: Crops) -> npt.NDArray[np.float64]:
+def weights_of(source: Crops, evened: Sequence[str] = EVENED) -> npt.NDArray[np.float64]:
     """Return cumulated sampling weights (n,) that end in 1; faces kept for validation weigh nothing.
 
-    Rare ages, ethnicities, expressions and profiles are drawn more often: each by the inverse square root of
-    its frequency, so they gain without being repeated to death.
+    Rare values of the evened labels (ages by five years, profiles by how far they are turned) are drawn more often:
+    each by the inverse square root of its frequency, so they gain without being repeated to death.
     """
     labels = source.faces["labels"]
     weights = (~source.faces["val"]).astype(np.float64)
-    ages = np.nan_to_num(labels["age"], nan=-5) // 5
-    for values in (ages, labels["ethnicity"], labels["expression"], np.abs(labels["profile"] - 3)):
-        _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    for name in evened:
+        _, inverse, counts = np.unique(_kinds(labels, name), return_inverse=True, return_counts=True)
         weights *= np.clip(counts.mean() / counts[inverse], 0.2, 25) ** 0.5
     total = weights.cumsum()
     return np.asarray(total / total[-1])
+
+
+def _kinds(labels: npt.NDArray[np.void], name: str) -> npt.NDArray[np.generic]:
+    """Return which value of a label each face has, as the weights tell them apart."""
+    if name not in EVENED:
+        raise ValueError(f"faces are not evened by {name!r}; name some of {', '.join(EVENED)}")
+    if name == "age":
+        return np.asarray(np.nan_to_num(labels["age"], nan=-5) // 5)
+    return np.asarray(np.abs(labels["profile"] - 3) if name == "profile" else labels[name])
 
 
 def _targets(

@@ -10,7 +10,7 @@ import torch
 
 from vultus_models.face.augment import Jitter
 from vultus_models.face.build import build_missing
-from vultus_models.face.data import Sampler
+from vultus_models.face.data import EVENED, Sampler
 from vultus_models.face.grow import grown
 from vultus_models.face.kinds import fold, network, spec, task_of
 from vultus_models.face.network import HeadedNet
@@ -31,10 +31,11 @@ def build(config: dict[str, Any], data: Path, seed: int) -> tuple[HeadedNet, Fac
     """Return the network, the task and the schedule of a recipe; builds the crop cache when it is missing.
 
     The recipe's `[data]` table: `cache`, a folder that is filled at the first use; `shares`, how often each set is
-    drawn from; `teachers = false` aligns by the labels alone; else `weights` is the folder of the teachers' weights.
-    A `[teacher]` table names networks to distil, a `[grown]` table the checkpoint or model file of one to begin with; a
-    `[quality]` table has that head solved at the end, from `faces` of every set. Raises ModelError when a
-    checkpoint or a teacher is not there or does not fit, ValueError for a network that there is not.
+    drawn from; `evened`, the labels whose rare values are drawn more often, by default age, ethnicity, expression and
+    profile; `teachers = false` aligns by the labels alone; else `weights` is the folder of the teachers' weights. A
+    `[teacher]` table names networks to distil, a `[grown]` table the checkpoint or model file of one to begin with; a
+    `[quality]` table has that head solved at the end, from `faces` of every set. Raises ModelError when a checkpoint or
+    a teacher is not there or does not fit, ValueError for a network or an evened label that there is not.
     """
     schedule = Schedule(**config["schedule"])
     torch.manual_seed(seed)
@@ -48,6 +49,11 @@ def build(config: dict[str, Any], data: Path, seed: int) -> tuple[HeadedNet, Fac
     answers = answers_of(config, sets, cache)
     cv2.setNumThreads(schedule.threads)
     sampler = Sampler(
-        sets, list(table["shares"].values()), backgrounds(data), Jitter(**config.get("jitter", {})), answers
+        sets,
+        list(table["shares"].values()),
+        backgrounds(data),
+        Jitter(**config.get("jitter", {})),
+        answers,
+        table.get("evened", EVENED),
     )
     return student, task_of(config)(sets, sampler, config), schedule
