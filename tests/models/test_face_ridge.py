@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from rated_faces import save_rated_faces
+from vultus.errors import ModelError
 from vultus_models.face.ridge import RidgeTask
 from vultus_models.face.system import build, network
 from vultus_models.training.checkpoint import load_weights
@@ -72,7 +73,7 @@ def test_quality_is_solved_too_where_the_recipe_asks_for_it(recipe: dict[str, An
 def test_without_its_trunk_or_without_rated_faces_it_says_so(recipe: dict[str, Any], tmp_path: Path) -> None:
     model, task, schedule = build(recipe, tmp_path, 1)
     assert isinstance(task, RidgeTask)
-    with pytest.raises(FileNotFoundError, match=r"trunk/best.pt is not there; train the recipe of the trunk"):
+    with pytest.raises(ModelError, match=r"trunk/best.pt is not there; train its recipe first"):
         task.fit(model, schedule, tmp_path / "elsewhere" / "ridge", 1)
     task._sets[0].faces["labels"]["attractiveness"] = np.nan
     with pytest.raises(ValueError, match="no training face of the recipe's sets is rated"):

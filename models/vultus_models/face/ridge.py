@@ -20,7 +20,7 @@ from vultus_models.face.evaluation import prepared
 from vultus_models.face.network import FaceNet, embedded
 from vultus_models.face.regression import Ridge, bayesian_ridge, write_into
 from vultus_models.face.task import FaceTask
-from vultus_models.training.checkpoint import load_weights
+from vultus_models.training.checkpoint import load_weights, write_checkpoint
 from vultus_models.training.loop import Schedule
 from vultus_models.training.report import Reporter
 
@@ -61,15 +61,10 @@ class RidgeTask(FaceTask):
 
         seed: for the log, and for the faces that quality is solved on where the recipe asks for it.
 
-        Raises FileNotFoundError when there is no trunk, ValueError when no face is rated.
+        Raises ModelError when there is no trunk that fits, ValueError when no face is rated.
         """
         assert isinstance(model, FaceNet), "a recipe of kind ridge builds a FaceNet"
-        trunk = run.parent / self.trunk / "best.pt"
-        if not trunk.is_file():
-            raise FileNotFoundError(
-                f"{trunk} is not there; train the recipe of the trunk into that run first"
-            )
-        load_weights(model, trunk)
+        load_weights(model, run.parent / self.trunk / "best.pt")
         solved = self._solve(model.eval(), schedule.batch)
         write_into(model.out[HEAD], solved)
         self._write(model, solved, self.complete(model, seed), schedule, run, seed)
@@ -96,7 +91,7 @@ class RidgeTask(FaceTask):
         figures = self.evaluate(model)
         stored = {"model": model.state_dict(), "step": schedule.steps, "best": figures["score"]}
         for name in ("best.pt", "last.pt"):
-            torch.save(stored, run / name)
+            write_checkpoint(stored, run / name)
         numbers = {"alpha": solved.alpha, "beta": solved.beta, "evidence": solved.evidence, **more}
         with Reporter(run, schedule.steps, 0) as reporter:
             reporter.start(seed)
