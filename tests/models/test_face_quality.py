@@ -63,7 +63,6 @@ def test_without_answers_there_is_no_quality() -> None:
 def recipe(tmp_path: Path) -> dict[str, Any]:
     """A recipe with a cached set of faces that are plain areas, of any brightness."""
     save_rated_faces(tmp_path / "cache", 90, first_val=60)
-    np.save(tmp_path / "cache" / "mebeauty.pose.npy", np.zeros((90, 3), np.float32))
     return {**RECIPE, "data": {**RECIPE["data"], "cache": str(tmp_path / "cache")}}
 
 

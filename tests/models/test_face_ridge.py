@@ -30,7 +30,6 @@ def recipe(tmp_path: Path) -> dict[str, Any]:
     """A recipe with a cached set in which brighter faces are rated higher, and a trunk beside the run."""
     cache = tmp_path / "cache"
     save_rated_faces(cache, COUNT, first_val=40)
-    np.save(cache / "mebeauty.pose.npy", np.zeros((COUNT, 3), np.float32))
     (tmp_path / "runs" / "trunk").mkdir(parents=True)
     torch.manual_seed(4)
     torch.save({"model": network(RECIPE).state_dict()}, tmp_path / "runs" / "trunk" / "best.pt")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import typer
@@ -92,7 +91,6 @@ data = {{ cache = '{cache}', shares = {{ mebeauty = 1.0 }} }}
 def faces(tmp_path: Path) -> Path:
     """A recipe that solves the quality of faces, with its cached set."""
     save_rated_faces(tmp_path / "cache", 40, first_val=25)
-    np.save(tmp_path / "cache" / "mebeauty.pose.npy", np.zeros((40, 3), np.float32))
     (recipe := tmp_path / "recipe.toml").write_text(RECIPE.format(width=16, cache=tmp_path / "cache"))
     return recipe
 

@@ -13,7 +13,7 @@ __all__ = ["save_rated_faces"]
 
 
 def save_rated_faces(cache: Path, count: int, first_val: int) -> None:
-    """Make the folder of a cache with `mebeauty` of plain faces, of which brighter ones are rated higher.
+    """Make the folder of a cache with `mebeauty` of plain, frontal faces, of which brighter ones are rated higher.
 
     first_val: the number of the first face that is kept for validation.
     """
@@ -29,3 +29,4 @@ def save_rated_faces(cache: Path, count: int, first_val: int) -> None:
     pixels = np.broadcast_to((shares * 255).astype(np.uint8)[:, None, None, None], (count, SIDE, SIDE, 3))
     np.save(cache / "mebeauty.npy", pixels)
     np.save(cache / "mebeauty.faces.npy", faces)
+    np.save(cache / "mebeauty.pose.npy", np.zeros((count, 3), np.float32))

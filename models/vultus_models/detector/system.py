@@ -231,10 +231,10 @@ def build(config: dict[str, Any], data: Path, seed: int) -> tuple[nn.Module, Det
     torch.manual_seed(seed)
     cv2.setNumThreads(1)  # batches are made in one thread beside the training; a pool would fight it
     table, shares = config["data"], _shares(config)
-    teacher = data / table["teacher"] if "teacher" in table else None
-    sets = [open_pictures(data, name, Path(table["cache"]), teacher) for name in shares]
     deployed = float(table.get("deployed", 0.0))
     if not 0 <= deployed <= 1:
         raise ValueError(f"deployed = {deployed:g} is no share of the training pictures; give 0 to 1")
+    teacher = data / table["teacher"] if "teacher" in table else None
+    sets = [open_pictures(data, name, Path(table["cache"]), teacher) for name in shares]
     task = DetectorTask(Sources.of(sets, shares), _validation(data), spec(config), deployed)
     return network(config), task, Schedule(**config["schedule"])

@@ -40,7 +40,7 @@ def build(config: dict[str, Any], data: Path, seed: int) -> tuple[HeadedNet, Fac
     schedule = Schedule(**config["schedule"])
     torch.manual_seed(seed)
     student = network(config)
-    table = config["data"]
+    table, jitter = config["data"], Jitter(**config.get("jitter", {}))
     labelled = table.get("teachers", True)
     weights = Path(table.get("weights", data.parent / "weights")) if labelled else None
     cache = Path(table["cache"])
@@ -52,7 +52,7 @@ def build(config: dict[str, Any], data: Path, seed: int) -> tuple[HeadedNet, Fac
         sets,
         list(table["shares"].values()),
         backgrounds(data),
-        Jitter(**config.get("jitter", {})),
+        jitter,
         answers,
         table.get("evened", EVENED),
     )
