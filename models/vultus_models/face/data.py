@@ -18,7 +18,16 @@ from vultus_models.face.cache import CROP, FACES, MARGIN, Crops
 from vultus_models.face.labels import LABELS
 from vultus_models.face.surroundings import framed
 
-__all__ = ["EVENED", "Answers", "Sampler", "plain_affines", "plain_batches", "plain_pictures", "weights_of"]
+__all__ = [
+    "EVENED",
+    "Answers",
+    "Sampler",
+    "evened_by",
+    "plain_affines",
+    "plain_batches",
+    "plain_pictures",
+    "weights_of",
+]
 
 EVENED = ("age", "ethnicity", "expression", "profile")
 """Labels whose rare values training meets more often than the sets hold them."""
@@ -143,6 +152,14 @@ def plain_affines(count: int) -> npt.NDArray[np.float64]:
     return np.tile(np.array([[1.0, 0.0, -MARGIN], [0.0, 1.0, -MARGIN]]), (count, 1, 1))
 
 
+def evened_by(names: Sequence[str]) -> Sequence[str]:
+    """Return the labels that a recipe evens by; raises ValueError for one whose values are not told apart."""
+    for name in names:
+        if name not in EVENED:
+            raise ValueError(f"faces are not evened by {name!r}; name some of {', '.join(EVENED)}")
+    return names
+
+
 def weights_of(source: Crops, evened: Sequence[str] = EVENED) -> npt.NDArray[np.float64]:
     """Return cumulated sampling weights (n,) that end in 1; faces kept for validation weigh nothing.
 
@@ -151,7 +168,7 @@ def weights_of(source: Crops, evened: Sequence[str] = EVENED) -> npt.NDArray[np.
     """
     labels = source.faces["labels"]
     weights = (~source.faces["val"]).astype(np.float64)
-    for name in evened:
+    for name in evened_by(evened):
         _, inverse, counts = np.unique(_kinds(labels, name), return_inverse=True, return_counts=True)
         weights *= np.clip(counts.mean() / counts[inverse], 0.2, 25) ** 0.5
     total = weights.cumsum()
@@ -160,8 +177,6 @@ def weights_of(source: Crops, evened: Sequence[str] = EVENED) -> npt.NDArray[np.
 
 def _kinds(labels: npt.NDArray[np.void], name: str) -> npt.NDArray[np.generic]:
     """Return which value of a label each face has, as the weights tell them apart."""
-    if name not in EVENED:
-        raise ValueError(f"faces are not evened by {name!r}; name some of {', '.join(EVENED)}")
     if name == "age":
         return np.asarray(np.nan_to_num(labels["age"], nan=-5) // 5)
     return np.asarray(np.abs(labels["profile"] - 3) if name == "profile" else labels[name])

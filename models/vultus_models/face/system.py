@@ -10,7 +10,7 @@ import torch
 
 from vultus_models.face.augment import Jitter
 from vultus_models.face.build import build_missing
-from vultus_models.face.data import EVENED, Sampler
+from vultus_models.face.data import EVENED, Sampler, evened_by
 from vultus_models.face.grow import grown
 from vultus_models.face.kinds import fold, network, spec, task_of
 from vultus_models.face.network import HeadedNet
@@ -41,6 +41,7 @@ def build(config: dict[str, Any], data: Path, seed: int) -> tuple[HeadedNet, Fac
     torch.manual_seed(seed)
     student = network(config)
     table, jitter = config["data"], Jitter(**config.get("jitter", {}))
+    evened = evened_by(table.get("evened", EVENED))
     labelled = table.get("teachers", True)
     weights = Path(table.get("weights", data.parent / "weights")) if labelled else None
     cache = Path(table["cache"])
@@ -54,6 +55,6 @@ def build(config: dict[str, Any], data: Path, seed: int) -> tuple[HeadedNet, Fac
         backgrounds(data),
         jitter,
         answers,
-        table.get("evened", EVENED),
+        evened,
     )
     return student, task_of(config)(sets, sampler, config), schedule
