@@ -119,15 +119,32 @@ def test_nobody_is_asked_twice(
 ) -> None:
     caplog.set_level("INFO")
     first, second = (ask(teachers, [crops], tmp_path) for _ in range(2))
-    assert caplog.text.count("asking the teachers about landmarks68") == 1
+    assert caplog.text.count("asking vultus-face-s about landmarks68") == 2
     assert first.sets[0].tobytes() == second.sets[0].tobytes()
     ask(teachers[:1], [crops], tmp_path)
-    assert caplog.text.count("asking the teachers") == 2
+    ask(teachers[::-1], [crops], tmp_path, [1, 5])
+    assert caplog.text.count("asking") == 2
     moved = replace(crops, faces=crops.faces.copy())
     moved.faces["points"] += 1
     ask(teachers, [moved], tmp_path)
-    assert caplog.text.count("asking the teachers") == 3
+    assert caplog.text.count("asking") == 4
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_who_is_trusted_more_counts_more(teachers: tuple[Path, Path], crops: Crops, tmp_path: Path) -> None:
+    one, two = (ask([path], [crops], tmp_path).sets[0] for path in teachers)
+    (both,) = ask(teachers, [crops], tmp_path, [1, 3]).sets
+    for name in TAUGHT:
+        np.testing.assert_allclose(both[name], (one[name] + 3 * two[name]) / 4, rtol=1e-5, atol=1e-5)
+    assert (one["smile"] != two["smile"])[3:].all()
+
+
+@pytest.mark.parametrize("trust", [[], [1.0], [1.0, 0.0], [1, 2, 3], [1, -1], 2, "21", [1, "2"]])
+def test_trust_that_fits_no_teachers_is_refused(
+    teachers: tuple[Path, Path], crops: Crops, tmp_path: Path, trust: Any
+) -> None:
+    with pytest.raises(ModelError, match="expected a number above 0 for each of 2 models"):
+        ask(teachers, [crops], tmp_path, trust)
 
 
 def test_a_network_answers_only_what_it_has_a_head_for(

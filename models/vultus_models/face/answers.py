@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -33,29 +32,67 @@ TAUGHT = tuple(name for name in ATTRIBUTES if name not in ("pose", "quality"))
 Pictures = npt.NDArray[np.uint8]
 
 
-def ask(models: Sequence[Path], sets: Sequence[Crops], cache: Path, size: int = 100) -> Answers:
+def ask(
+    models: Sequence[Path], sets: Sequence[Crops], cache: Path, trust: Sequence[float] = (), size: int = 100
+) -> Answers:
     """Return the mean answers of face networks (ONNX files) to the training faces of the sets.
 
-    What was asked before is read from `cache`. Raises ModelError where a file is not there, is no face network or eats
-    other crops than the cached ones.
+    trust: how much each network counts in the mean, all alike where it is empty. What a network was asked before is
+    read from `cache`. Raises ModelError where a file is not there, is no face network or eats other crops than the
+    cached ones, and where `trust` is not one number above 0 a network.
     """
     if not models:
         raise ModelError(
             "there is no network to learn from; name ONNX files in `models` of the table [teacher]"
         )
-    with ExitStack() as opened:
-        engines = [opened.enter_context(open_engine(path, "cpu")) for path in models]
-        for path, engine in zip(models, engines, strict=True):
+    shares = _shares(trust, len(models))
+    for path in models:
+        with open_engine(path, "cpu") as engine:
             _check(path, engine)
-        fields = tuple(name for name in TAUGHT if any(_has(engine, name) for engine in engines))
-        files = [path.read_bytes() for path in models]
-        found = [_kept(cache / _name(files, one), engines, one, fields, size) for one in sets]
-    return Answers(fields, tuple(found))
+    said = [_asked(path, sets, cache, size) for path in models]
+    fields = tuple(name for name in TAUGHT if any(name in one.fields for one in said))
+    return Answers(fields, tuple(_mean(said, shares, place) for place in range(len(sets))))
 
 
-def _name(models: Sequence[bytes], source: Crops) -> str:
-    """Return the file of the answers of these networks to a set as it is cut now."""
-    digest = hashlib.sha256(b"".join([*models, source.faces.tobytes()])).hexdigest()
+def _shares(trust: Sequence[float], count: int) -> Sequence[float]:
+    if trust == ():
+        return [1.0] * count
+    numbers = isinstance(trust, Sequence) and all(isinstance(one, int | float) and one > 0 for one in trust)
+    if not numbers or len(trust) != count:
+        raise ModelError(
+            f"`trust` of the table [teacher] is {trust!r}; expected a number above 0 for each of {count} models"
+        )
+    return trust
+
+
+def _asked(path: Path, sets: Sequence[Crops], cache: Path, size: int) -> Answers:
+    """Return what one network answers to every set."""
+    file = path.read_bytes()
+    with open_engine(path, "cpu") as engine:
+        fields = tuple(name for name in TAUGHT if _has(engine, name))
+        return Answers(
+            fields, tuple(_kept(cache / _name(file, one), engine, one, fields, size) for one in sets)
+        )
+
+
+def _mean(said: Sequence[Answers], shares: Sequence[float], place: int) -> FaceArray:
+    """Return the mean answers to one set; of each field, over the networks that answer to it."""
+    found = empty_faces(len(said[0].sets[place]))
+    for name in TAUGHT:
+        knowing = [
+            (one.sets[place][name], share)
+            for one, share in zip(said, shares, strict=True)
+            if name in one.fields
+        ]
+        if knowing:
+            answers, weights = zip(*knowing, strict=True)
+            found[name] = np.average(answers, axis=0, weights=weights)
+    return found
+
+
+def _name(model: bytes, source: Crops) -> str:
+    """Return the file of the answers of a network to a set as it is cut now."""
+    digest = hashlib.sha256(model + source.faces.tobytes()).hexdigest()
     return f"{source.name}.answers-{digest[:12]}.npy"
 
 
@@ -73,21 +110,17 @@ def _has(engine: Engine, field: str) -> bool:
     return any(head.field == field for head in engine.spec.heads)
 
 
-def _kept(
-    path: Path, engines: Sequence[Engine], source: Crops, fields: Sequence[str], size: int
-) -> FaceArray:
+def _kept(path: Path, engine: Engine, source: Crops, fields: Sequence[str], size: int) -> FaceArray:
     if path.exists():
         return np.asarray(np.load(path))
-    logging.getLogger(__name__).info("asking the teachers about %s", source.name)
+    logging.getLogger(__name__).info("asking %s about %s", engine.spec.name, source.name)
     answers = empty_faces(len(source.faces))
     asked = np.flatnonzero(~source.faces["val"])
     for start in range(0, len(asked), size):
         part = asked[start : start + size]
-        pictures = plain_pictures(source, part)
-        said = [(engine, _said(engine, pictures)) for engine in engines]
+        views = _said(engine, plain_pictures(source, part))
         for name in fields:
-            knowing = [faces[name] for engine, views in said if _has(engine, name) for faces in views]
-            answers[name][part] = np.mean(knowing, axis=0)
+            answers[name][part] = np.mean([faces[name] for faces in views], axis=0)
     unfinished = path.with_suffix(".part")
     with unfinished.open("wb") as file:
         np.save(file, answers)
