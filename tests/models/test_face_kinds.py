@@ -35,6 +35,7 @@ CONFIGS = [
     TREE,
     {"model": {**TINY, "kind": "ridge", "age": "softmax", "rating": "crnet"}},
     {"model": {**TINY, "age": "plain", "heads": ["age", "gender"]}},
+    {"model": {"kind": "mobilenet", "heads": ["age", "expression"], "seen": 64, "frozen": 2}},
     {"model": {**TINY, "kind": "tree"}, "quality": {"faces": 9}, "balance": {"kind": "uncertainty"}},
 ]
 ABLATIONS = sorted(path.stem for path in (RECIPES / "ablations").glob("*.toml"))
@@ -115,7 +116,7 @@ def test_ablations_of_one_table_differ_in_what_they_compare_alone() -> None:
 
 def test_unknown_kinds_heads_and_votes_are_refused() -> None:
     for model, message in (
-        ({"kind": "forest"}, "'forest' is unknown; expected one of plain, hmt, tree, ridge"),
+        ({"kind": "forest"}, "'forest' is unknown; expected one of plain, hmt, tree, mobilenet, ridge"),
         (
             {"kind": "hmt"},
             "with the tasks landmarks, .* cannot be built; expected at least 5 stages and tasks",
@@ -125,10 +126,22 @@ def test_unknown_kinds_heads_and_votes_are_refused() -> None:
             {"kind": "tree", "heads": ["age"]},
             "a tree needs the heads landmarks and expression; it was given age",
         ),
+        ({"kind": "mobilenet"}, "no map to read landmarks, pose from; leave them out of `heads`"),
+        (
+            {"kind": "mobilenet", "heads": ["age"], "seen": 100},
+            "`seen` is 100 px; expected a multiple of 32",
+        ),
         ({"heads": ["hat"]}, "heads hat are unknown; expected some of landmarks, pose"),
     ):
         with pytest.raises(ValueError, match=message):
             network({"model": model})
+
+
+def test_frozen_parts_of_a_trunk_learn_nothing() -> None:
+    net = network({"model": {"kind": "mobilenet", "heads": ["age", "gender"], "seen": 64, "frozen": 3}})
+    sum(out.square().mean() for out in net(torch.randn(2, 3, 112, 112))).backward()
+    learning = {name.split(".")[1] for name, one in net.named_parameters() if one.grad is not None}
+    assert learning == {"age", "gender", *map(str, range(3, 14))}
 
 
 def test_heads_keep_their_order_whatever_the_recipe_says() -> None:
@@ -153,6 +166,7 @@ def test_the_kind_of_a_recipe_chooses_what_teaches_it() -> None:
         "plain": False,
         "hmt": False,
         "tree": False,
+        "mobilenet": False,
         "ridge": True,
     }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vultus.spec import ModelSpec
-from vultus_models.face import heads, hmt, tree
+from vultus_models.face import heads, hmt, mobilenet, tree
 from vultus_models.face import network as plain
 from vultus_models.face.balance import balance_of
 from vultus_models.face.losses import RULES
@@ -38,6 +38,9 @@ KINDS = {
     "tree": Kind(
         tree.TreeNet,
         "{heads} from one aligned face; the expression from the whole face, the eyes, the nose and the mouth",
+    ),
+    "mobilenet": Kind(
+        mobilenet.MobileNet, "{heads} from one aligned face; MobileNet v1, a teacher of smaller ones"
     ),
     "ridge": Kind(
         plain.network,
