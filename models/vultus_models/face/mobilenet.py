@@ -25,7 +25,7 @@ POOLED = ("landmarks", "pose")
 """Heads that need places, of which the mean of a map knows nothing."""
 
 
-class Step(nn.Conv2d):
+class _Step(nn.Conv2d):
     """A convolution, with its norm inside the kernel, and the ReLU that ends at 6."""
 
     def __init__(self, inside: int, outside: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
@@ -56,10 +56,10 @@ class MobileNet(HeadedNet):
         self.seen = int(model.get("seen", 160))
         if self.seen % 32 or self.seen < 32:
             raise ValueError(f"`seen` is {self.seen} px; expected a multiple of 32")
-        self.trunk = nn.ModuleList([Step(3, STEM, 3, 2)])
+        self.trunk = nn.ModuleList([_Step(3, STEM, 3, 2)])
         width = STEM
         for outside, stride in BLOCKS:
-            self.trunk.append(nn.Sequential(Step(width, width, 3, stride, width), Step(width, outside, 1)))
+            self.trunk.append(nn.Sequential(_Step(width, width, 3, stride, width), _Step(width, outside, 1)))
             width = outside
         for part in self.trunk[: int(model.get("frozen", 0))]:
             part.requires_grad_(False)
