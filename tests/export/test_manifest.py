@@ -56,6 +56,7 @@ def test_a_manifest_survives_the_disk(tmp_path: Path) -> None:
         replace(MANIFEST, pictures={"b.png": "cc"}),
         replace(MANIFEST, pictures={}),
         replace(MANIFEST, method="entropy"),
+        replace(MANIFEST, others={"trunk": "entropy"}),
         replace(MANIFEST, master="ab"),
         replace(MANIFEST, detector=""),
         replace(MANIFEST, precision="int8-fp16"),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
@@ -26,7 +26,7 @@ from vultus_export.quantize.half import half_precision
 from vultus_export.quantize.manifest import Manifest, hashed, manifest_path
 from vultus_export.quantize.observe import magnitudes_of
 from vultus_export.quantize.qdq import layers, with_qdq
-from vultus_export.quantize.search import GOAL, Judge, Kept, best_method, keep_sensitive, limits_of
+from vultus_export.quantize.search import GOAL, Judge, Kept, Ranges, best_ranges, keep_sensitive
 from vultus_export.quantize.work import Tick, Work, no_tick, work_of
 from vultus_export.runners import onnx_runner
 from vultus_export.tidy import name_unnamed, spec_of
@@ -38,14 +38,15 @@ PRECISIONS = ("fp16", "int8", "int8-fp16")
 OLDEST_OPSET = 19
 HALF_GOAL = 0.1
 HELD_OUT = 4
-MOST_MEASURED = 32
+MOST_MEASURED = {"detector": 32, "face": 128}
+"""Most pictures that a loss is measured on; a detector looks at all of each."""
 
 
 @dataclass(frozen=True)
 class Quantized:
     """A lowered model that was written, and what was found on the way.
 
-    losses: task loss of each calibration method. kept: None for FP16 that was made without pictures to measure on.
+    ranges: how INT8 was calibrated. kept: None for FP16 that was made without pictures to measure on.
     pictures: those used; for a face network, those with faces. cautions: why the pictures say little, if they do.
     """
 
@@ -54,8 +55,7 @@ class Quantized:
     spec: ModelSpec
     kept: Kept | None
     pictures: int = 0
-    method: str = ""
-    losses: dict[str, float] = field(default_factory=dict)
+    ranges: Ranges | None = None
     deviations: tuple[Deviation, ...] = ()
     cautions: tuple[str, ...] = ()
 
@@ -133,21 +133,23 @@ def _write_int8(job: _Job, out: Path, manifest: Manifest) -> Quantized:
     found = magnitudes_of(job.model, job.spec, job.seen, job.tick)
     judge = Judge(job.model, job.spec, job.held)
 
-    def lowered(method: str, keep: Collection[str] = ()) -> onnx.ModelProto:
-        int8 = with_qdq(job.model, limits_of(found, method), keep)
+    def lowered(limits: Mapping[str, float], keep: Collection[str] = ()) -> onnx.ModelProto:
+        int8 = with_qdq(job.model, limits, keep)
         return half_precision(int8) if job.precision == "int8-fp16" else int8
 
-    method, losses = best_method(lowered, judge, job.precision, job.tick)
+    ranges = best_ranges(lowered, found, judge, job.precision, job.tick)
     names = [layer.name for layer in layers(job.model)]
-    kept = keep_sensitive(lambda keep: lowered(method, keep), names, judge, job.precision, job.tick, GOAL)
-    rounded = {name: float(f"{loss:.6g}") for name, loss in losses.items()}
-    manifest = replace(manifest, method=method, losses=rounded)
+    kept = keep_sensitive(
+        lambda keep: lowered(ranges.limits, keep), names, judge, job.precision, job.tick, GOAL
+    )
+    rounded = {name: float(f"{loss:.6g}") for name, loss in ranges.losses.items()}
+    manifest = replace(manifest, method=ranges.method, others=ranges.others, losses=rounded)
     spec = replace(job.spec, precision=job.precision, kept_layers=kept.layers, calibration=manifest.digest)
-    model = finish(lowered(method, kept.layers), spec)
+    model = finish(lowered(ranges.limits, kept.layers), spec)
     write_whole(manifest_path(out), manifest.to_json().encode())
     size, pictures = save_model(model, out), len(job.used)
     cautions = cautions_about(judge.faces, pictures, job.seen.files == job.held.files)
-    return Quantized(out, size, spec, kept, pictures, method, losses, cautions=cautions)
+    return Quantized(out, size, spec, kept, pictures, ranges, cautions=cautions)
 
 
 def _manifest(job: _Job, master: Path, detector: Path | None, folder: Path) -> Manifest:
@@ -223,4 +225,4 @@ def _job(
     work = work_of(spec, files, engine, tick)
     held = list(work.files[::HELD_OUT]) if len(work.files) >= 2 * HELD_OUT else list(work.files)
     seen = [file for file in work.files if file not in held] or held
-    return _Job(model, spec, precision, work.part(seen), work.part(held[:MOST_MEASURED]), tick)
+    return _Job(model, spec, precision, work.part(seen), work.part(held[: MOST_MEASURED[spec.task]]), tick)

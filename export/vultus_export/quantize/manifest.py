@@ -25,6 +25,7 @@ class Manifest:
 
     pictures: name in its folder -> SHA-256, of every picture used. master and detector: SHA-256 of the FP32 model and
     of the detector that found the faces ("" where the model is itself a detector). losses: task loss of each method.
+    others: activation -> its method, where another one than `method` did better.
     """
 
     model: str
@@ -35,6 +36,7 @@ class Manifest:
     pictures: Mapping[str, str]
     method: str
     losses: Mapping[str, float] = field(default_factory=dict)
+    others: Mapping[str, str] = field(default_factory=dict)
     preprocessing: int = PREPROCESSING
     schema: int = SCHEMA
 
@@ -44,8 +46,9 @@ class Manifest:
         return hashlib.sha256(replace(self, losses={}).to_json().encode()).hexdigest()
 
     def to_json(self) -> str:
-        """Return canonical JSON: sorted keys, one a line, the same bytes for the same manifest."""
-        return json.dumps(asdict(self), sort_keys=True, indent=1) + "\n"
+        """Return canonical JSON: sorted keys, one a line, the same bytes for the same manifest; no empty `others`."""
+        told = {name: value for name, value in asdict(self).items() if name != "others" or value}
+        return json.dumps(told, sort_keys=True, indent=1) + "\n"
 
 
 def hashed(files: Sequence[Path], root: Path) -> dict[str, str]:

@@ -19,11 +19,14 @@ def show_quantized(made: Quantized, console: Console) -> None:
     spec = made.spec
     line = f"{made.path}: {spec.name} {spec.version}, {spec.task}, {spec.precision}, {made.size / 1e6:.2f} MB"
     console.print(line, soft_wrap=True)
-    if made.losses:
-        tried = ", ".join(f"{name} {loss:.3g}" for name, loss in made.losses.items())
+    if made.ranges:
+        tried = ", ".join(f"{name} {loss:.3g}" for name, loss in made.ranges.losses.items())
         console.print(
-            f"calibration: {made.method} on {made.pictures} pictures (task loss: {tried})", soft_wrap=True
+            f"calibration: {made.ranges.method} on {made.pictures} pictures (task loss: {tried})",
+            soft_wrap=True,
         )
+        for name, method in made.ranges.others.items():
+            console.print(f"  {name}: {method}", soft_wrap=True)
     if made.kept is None:
         console.print("no layer was measured: no pictures were given (--calibration FOLDER)")
     else:
