@@ -139,11 +139,53 @@ def test_who_is_trusted_more_counts_more(teachers: tuple[Path, Path], crops: Cro
     assert (one["smile"] != two["smile"])[3:].all()
 
 
-@pytest.mark.parametrize("trust", [[], [1.0], [1.0, 0.0], [1, 2, 3], [1, -1], 2, "21", [1, "2"]])
+def test_a_teacher_is_heard_about_the_fields_it_is_trusted_in_alone(
+    teachers: tuple[Path, Path], crops: Crops, tmp_path: Path
+) -> None:
+    one, two = (ask([path], [crops], tmp_path).sets[0] for path in teachers)
+    found = ask(teachers, [crops], tmp_path, [1, {"gender": 3, "age": 1}])
+    (both,) = found.sets
+    assert found.fields == TAUGHT
+    for name in TAUGHT:
+        wanted = {"gender": (one[name] + 3 * two[name]) / 4, "age": (one[name] + two[name]) / 2}.get(
+            name, one[name]
+        )
+        np.testing.assert_allclose(both[name], wanted, rtol=1e-5, atol=1e-5)
+    few = ask(teachers, [crops], tmp_path, [{"age": 1}, {"smile": 2, "age": 1}])
+    assert few.fields == ("age", "smile")
+    np.testing.assert_array_equal(few.sets[0]["smile"], two["smile"])
+
+
+def test_a_teacher_cannot_be_heard_about_what_it_does_not_answer(
+    teachers: tuple[Path, Path], crops: Crops, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        ModelError, match=r"hears .*two.onnx about pose, hats, which it does not answer; it answers la"
+    ):
+        ask(teachers, [crops], tmp_path, [1, {"age": 1, "pose": 1, "hats": 1}])
+
+
+@pytest.mark.parametrize(
+    "trust",
+    [
+        [],
+        [1.0],
+        [1.0, 0.0],
+        [1, 2, 3],
+        [1, -1],
+        2,
+        "21",
+        [1, "2"],
+        [1, {}],
+        [1, {"age": 0}],
+        [{"age": "1"}, 1],
+        {},
+    ],
+)
 def test_trust_that_fits_no_teachers_is_refused(
     teachers: tuple[Path, Path], crops: Crops, tmp_path: Path, trust: Any
 ) -> None:
-    with pytest.raises(ModelError, match="expected a number above 0 for each of 2 models"):
+    with pytest.raises(ModelError, match=r"expected a number above 0, or a table .* for each of 2 models"):
         ask(teachers, [crops], tmp_path, trust)
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,37 +31,65 @@ TAUGHT = tuple(name for name in ATTRIBUTES if name not in ("pose", "quality"))
 """The fields that answers are taken of: pose has a teacher of its own, quality is solved when the rest is trained."""
 
 Pictures = npt.NDArray[np.uint8]
+Trust = float | Mapping[str, float]
 
 
 def ask(
-    models: Sequence[Path], sets: Sequence[Crops], cache: Path, trust: Sequence[float] = (), size: int = 100
+    models: Sequence[Path], sets: Sequence[Crops], cache: Path, trust: Sequence[Trust] = (), size: int = 100
 ) -> Answers:
     """Return the mean answers of face networks (ONNX files) to the training faces of the sets.
 
-    trust: how much each network counts in the mean, all alike where it is empty. What a network was asked before is
-    read from `cache`. Raises ModelError where a file is not there, is no face network or eats other crops than the
-    cached ones, and where `trust` is not one number above 0 a network.
+    trust: how much each network counts in the mean, all alike where it is empty; a table {field: number} for one that
+    is heard about these fields alone. What a network was asked before is read from `cache`. Raises ModelError where a
+    file is not there, is no face network or eats other crops than the cached ones, and where `trust` is not one number
+    above 0 a network, or a table of such numbers for fields that the network answers.
     """
     if not models:
         raise ModelError(
             "there is no network to learn from; name ONNX files in `models` of the table [teacher]"
         )
-    shares = _shares(trust, len(models))
+    _check_trust(trust, len(models))
     for path in models:
         with open_engine(path, "cpu") as engine:
             _check(path, engine)
     said = [_asked(path, sets, cache, size) for path in models]
-    fields = tuple(name for name in TAUGHT if any(name in one.fields for one in said))
-    return Answers(fields, tuple(_mean(said, shares, place) for place in range(len(sets))))
+    heard = [
+        _heard(path, one.fields, share)
+        for path, one, share in zip(models, said, trust or [1.0] * len(said), strict=True)
+    ]
+    fields = tuple(name for name in TAUGHT if any(name in one for one in heard))
+    return Answers(fields, tuple(_mean(said, heard, place) for place in range(len(sets))))
 
 
-def _shares(trust: Sequence[float], count: int) -> Sequence[float]:
+def _check_trust(trust: Sequence[Trust], count: int) -> None:
     if trust == ():
-        return [1.0] * count
-    numbers = isinstance(trust, Sequence) and all(isinstance(one, int | float) and one > 0 for one in trust)
+        return
+    numbers = isinstance(trust, Sequence) and all(_is_trust(one) for one in trust)
     if not numbers or len(trust) != count:
         raise ModelError(
-            f"`trust` of the table [teacher] is {trust!r}; expected a number above 0 for each of {count} models"
+            f"`trust` of the table [teacher] is {trust!r}; expected a number above 0, or a table of such numbers by "
+            f"field, for each of {count} models"
+        )
+
+
+def _is_trust(one: object) -> bool:
+    if isinstance(one, Mapping):
+        return bool(one) and all(_is_number(number) for number in one.values())
+    return _is_number(one)
+
+
+def _is_number(one: object) -> bool:
+    return isinstance(one, int | float) and one > 0
+
+
+def _heard(path: Path, fields: Sequence[str], trust: Trust) -> Mapping[str, float]:
+    """Return how much a network counts in each field that it is heard about."""
+    if not isinstance(trust, Mapping):
+        return dict.fromkeys(fields, trust)
+    if unknown := [name for name in trust if name not in fields]:
+        raise ModelError(
+            f"`trust` of the table [teacher] hears {path} about {', '.join(unknown)}, which it does not answer; it "
+            f"answers {', '.join(fields)}"
         )
     return trust
 
@@ -75,14 +104,14 @@ def _asked(path: Path, sets: Sequence[Crops], cache: Path, size: int) -> Answers
         )
 
 
-def _mean(said: Sequence[Answers], shares: Sequence[float], place: int) -> FaceArray:
-    """Return the mean answers to one set; of each field, over the networks that answer to it."""
+def _mean(said: Sequence[Answers], heard: Sequence[Mapping[str, float]], place: int) -> FaceArray:
+    """Return the mean answers to one set; of each field, over the networks that are heard about it."""
     found = empty_faces(len(said[0].sets[place]))
     for name in TAUGHT:
         knowing = [
-            (one.sets[place][name], share)
-            for one, share in zip(said, shares, strict=True)
-            if name in one.fields
+            (one.sets[place][name], shares[name])
+            for one, shares in zip(said, heard, strict=True)
+            if name in shares
         ]
         if knowing:
             answers, weights = zip(*knowing, strict=True)
@@ -121,7 +150,7 @@ def _kept(path: Path, engine: Engine, source: Crops, fields: Sequence[str], size
         views = _said(engine, plain_pictures(source, part))
         for name in fields:
             answers[name][part] = np.mean([faces[name] for faces in views], axis=0)
-    unfinished = path.with_suffix(".part")
+    unfinished = path.with_suffix(f".{os.getpid()}.part")  # two trainings may ask the same
     with unfinished.open("wb") as file:
         np.save(file, answers)
     unfinished.replace(path)

@@ -37,8 +37,9 @@ Tensors = dict[str, Tensor]
 def answers_of(config: dict[str, Any], sets: Sequence[Crops], cache: Path) -> Answers | None:
     """Return what the teachers of the recipe's table `[teacher]` answer to the sets, or None without that table.
 
-    models: ONNX files of face networks; trust: how much each counts, all alike by default. Raises ModelError where one
-    is not there or does not fit, or where the recipe's network has no head that they could teach.
+    models: ONNX files of face networks; trust: how much each counts, in all it answers or by field, all alike by
+    default. Raises ModelError where one is not there or does not fit, or where the recipe's network has no head that
+    they could teach.
     """
     if "teacher" not in config:
         return None
